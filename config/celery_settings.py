@@ -1,0 +1,36 @@
+"""Celery's settings: small idempotent tasks; the broker keeps nothing that matters."""
+
+from django.conf import settings
+
+broker_url = settings.BROKER_URL or "memory://"
+task_ignore_result = True
+task_serializer = "json"
+accept_content = ["json"]
+worker_prefetch_multiplier = 1
+task_time_limit = 120
+task_soft_time_limit = 90
+broker_connection_retry_on_startup = True
+broker_transport_options = {"visibility_timeout": 600}
+worker_soft_shutdown_timeout = 30
+timezone = settings.TIME_ZONE
+# Two deployments may share a broker: each has queues of its own name.
+_prefix = f"{settings.QUEUE_PREFIX}." if settings.QUEUE_PREFIX else ""
+task_default_queue = f"{_prefix}control"
+task_routes = {
+    "campaigns.tasks.pump": {"queue": f"{_prefix}send"},
+    "campaigns.tasks.materialise": {"queue": f"{_prefix}audience"},
+    "segmentation.tasks.*": {"queue": f"{_prefix}ml"},
+}
+TICK_SECONDS = 5
+beat_schedule = {
+    "tick": {
+        "task": "campaigns.tasks.tick",
+        "schedule": TICK_SECONDS,
+        "options": {"expires": TICK_SECONDS},
+    },
+    "refresh-segments": {
+        "task": "segmentation.tasks.refresh",
+        "schedule": 3600,
+        "options": {"expires": 3600},
+    },
+}

@@ -1,0 +1,110 @@
+"""Typed readers of the environment: a bad value stops the start with one sentence."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+_env = Env()
+_env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+
+def _refuse(name: str, needed: str, came: object) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{name} needs {needed}; it is {came!r}.")
+
+
+def text(name: str, default: str = "") -> str:
+    return str(_env.str(name, default)).strip()
+
+
+def flag(name: str, default: bool) -> bool:
+    raw = text(name, "yes" if default else "no").lower()
+    if raw in {"1", "true", "yes", "on"}:
+        return True
+    if raw in {"0", "false", "no", "off"}:
+        return False
+    raise _refuse(name, "yes or no", raw)
+
+
+def integer(name: str, default: int, *, least: int, most: int) -> int:
+    raw = text(name, str(default))
+    try:
+        value = int(raw)
+    except ValueError:
+        raise _refuse(name, f"a whole number from {least} to {most}", raw) from None
+    if not least <= value <= most:
+        raise _refuse(name, f"a whole number from {least} to {most}", raw)
+    return value
+
+
+def words(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def one_of(name: str, default: str, choices: set[str]) -> str:
+    value = text(name, default)
+    if value not in choices:
+        raise _refuse(name, f"one of {', '.join(sorted(choices))}", value)
+    return value
+
+
+def http_address(name: str, default: str) -> str:
+    value = text(name, default).rstrip("/")
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query:
+        raise _refuse(name, "an address such as https://mail.example.com", value)
+    return value
+
+
+def folder(name: str, default: Path) -> Path:
+    path = Path(text(name, str(default))).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise _refuse(name, f"a folder that can be written ({problem})", path) from None
+    if not os.access(path, os.W_OK):
+        raise _refuse(name, "a folder that can be written", str(path))
+    return path
+
+
+def mapping(name: str) -> dict[str, Any]:
+    raw = text(name)
+    if not raw:
+        return {}
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        raise _refuse(name, "a JSON object", raw[:40]) from None
+    if not isinstance(value, dict):
+        raise _refuse(name, "a JSON object", raw[:40])
+    return value
+
+
+def kept_secret(name: str, path: Path) -> str:
+    """The secret given, or one made at the first start and kept in a private file.
+
+    Keeping it matters: unsubscribe links in mails already sent are signed with it.
+    """
+    given = text(name)
+    if given:
+        return given
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    import secrets
+
+    fresh = secrets.token_urlsafe(48)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process was first
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(fresh)
+    return fresh
