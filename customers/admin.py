@@ -1,0 +1,342 @@
+"""Doors: customers as facts, suppressions, imports. Every app's facts use FactAdmin."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
+
+from customers.errors import CustomersError
+from customers.models import Consent, Customer, ImportRun, Interaction, Suppression
+from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE
+from customers.services import (
+    allow_profiling,
+    object_to_profiling,
+    record_interactions,
+    suppress,
+)
+from customers.sources.history_file import rows
+from customers.templatetags.attune import day, moment
+
+TIMELINE_PAGE = 40
+# A bigger file is for import_interactions, which shows its progress.
+UPLOAD_MEGABYTES = 50
+
+
+class UncountedPaginator(Paginator):
+    """Pages without counting a million rows first: one query of one page more."""
+
+    @cached_property
+    def count(self) -> int:
+        limit = self.per_page * 200
+        found = cast(QuerySet[Any], self.object_list)
+        return len(found.values_list("pk", flat=True)[:limit])
+
+
+class FactAdmin(ModelAdmin):
+    """Facts are shown, not edited: what happened is not ours to change."""
+
+    show_full_result_count = False
+    paginator = UncountedPaginator
+    list_per_page = 50
+    list_fullwidth = True
+    actions: Sequence[str] | None = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Customer)
+class CustomerAdmin(FactAdmin):
+    search_fields = ["first_name", "last_name", "email", "external_id"]
+    search_help_text = "Name, address or customer id"
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return ["name", "email", *CUSTOMER_LIST.columns, "last_heard", "country"]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return [*CUSTOMER_LIST.filters]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
+        found: QuerySet[Customer] = super().get_queryset(request)
+        match = request.resolver_match
+        if match and (match.url_name or "").endswith("list"):
+            # A subquery is asked for the rows of one page only; a join for all.
+            newest = Interaction.objects.filter(customer=OuterRef("pk"))
+            found = found.annotate(
+                last_heard_at=Subquery(newest.values("occurred_at")[:1])
+            )
+            for prepare in CUSTOMER_LIST.prepare:
+                found = prepare(found)
+        return found
+
+    @admin.display(description="Customer")
+    def name(self, customer: Customer) -> str:
+        return str(customer)
+
+    @admin.display(description="Last heard of")
+    def last_heard(self, customer: Customer) -> str:
+        return day(getattr(customer, "last_heard_at", None))
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "<int:pk>/profiling/",
+                self.admin_site.admin_view(self.profiling_view),
+                name="customers_customer_profiling",
+            ),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        customer = self.get_object(request, object_id)
+        if customer is None:
+            raise Http404(f"There is no customer {object_id}.")
+        timeline = customer.interactions.order_by("-occurred_at", "-pk")
+        return TemplateResponse(
+            request,
+            "customers/customer.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": str(customer),
+                "crumbs": [
+                    ("Customers", reverse("admin:customers_customer_changelist")),
+                    (str(customer), None),
+                ],
+                "customer": customer,
+                "timeline": timeline[:TIMELINE_PAGE],
+                "more": max(0, timeline.count() - TIMELINE_PAGE),
+                "consents": customer.consents.all()[:10],
+                "panels": CUSTOMER_PAGE.fill(request, customer),
+            },
+        )
+
+    def profiling_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """A customer's objection to being profiled, or its end, told to the shop."""
+        customer = self.get_object(request, str(pk))
+        if customer is None:
+            raise Http404(f"There is no customer {pk}.")
+        if request.method == "POST":
+            source = f"told to {request.user.get_username()}"
+            now = timezone.now()
+            if customer.profiling_objected_at is None:
+                object_to_profiling(customer, source=source, at=now)
+                messages.success(
+                    request, "Nothing is read any more; what was read is deleted."
+                )
+            else:
+                allow_profiling(customer, source=source, at=now)
+                messages.success(request, "New texts are read again.")
+        return HttpResponseRedirect(
+            reverse("admin:customers_customer_change", args=[pk])
+        )
+
+
+@admin.register(Interaction)
+class InteractionAdmin(FactAdmin):
+    list_display = ["moment", "kind", "customer", "subject", "product", "rating"]
+    list_filter = ["kind"]
+    list_select_related = ["customer"]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @admin.display(description="When", ordering="occurred_at")
+    def moment(self, interaction: Interaction) -> str:
+        return moment(interaction.occurred_at)
+
+
+@admin.register(Consent)
+class ConsentAdmin(FactAdmin):
+    list_display = ["customer", "purpose", "basis", "source", "occurred_at"]
+    list_filter = ["purpose", "basis"]
+    list_select_related = ["customer"]
+
+
+class SuppressionForm(forms.ModelForm):
+    """An address to be left alone, with the reason."""
+
+    class Meta:
+        model = Suppression
+        fields = ["address", "reason"]
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(FactAdmin):
+    form = SuppressionForm
+    list_display = ["address", "reason", "source", "since"]
+    list_filter = ["reason"]
+    search_fields = ["address"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    @admin.display(description="Since", ordering="suppressed_at")
+    def since(self, suppression: Suppression) -> str:
+        return moment(suppression.suppressed_at)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        kept = suppress(
+            obj.address,
+            reason=obj.reason,
+            source=f"added by {request.user.get_username()}",
+            at=timezone.now(),
+        )
+        obj.pk = kept.pk
+
+
+class HistoryUploadForm(forms.Form):
+    """A history file from the marketer's own disk."""
+
+    file = forms.FileField(
+        widget=UnfoldAdminFileFieldWidget,
+        help_text="CSV, also .gz. Needed: customer_id, email, occurred_at, kind.",
+    )
+    timezone = forms.CharField(
+        initial="UTC",
+        widget=forms.TextInput(attrs={"class": "field"}),
+        help_text="For times in the file that name no zone, e.g. Europe/London.",
+    )
+    basis = forms.ChoiceField(
+        choices=[
+            (
+                Consent.Basis.EXISTING_CUSTOMER.value,
+                "They are our customers and may be mailed about similar things",
+            ),
+            (Consent.Basis.CONSENT.value, "They asked for our mail"),
+            ("none", "Nothing is known: do not mail them"),
+        ],
+        widget=UnfoldAdminSelectWidget,
+        label="May they be mailed?",
+        help_text="Where the file has a consent column, the file decides.",
+    )
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file.size > UPLOAD_MEGABYTES * 1024 * 1024:
+            raise forms.ValidationError(
+                f"{file.name} has {file.size // 1024 // 1024} MB; a page takes "
+                f"{UPLOAD_MEGABYTES}. Use the command import_interactions."
+            )
+        return file
+
+
+@admin.register(ImportRun)
+class ImportRunAdmin(FactAdmin):
+    list_display = [
+        "file_name",
+        "when",
+        "rows_read",
+        "stored",
+        "already_known",
+        "refused",
+        "new_customers",
+    ]
+    change_list_template = "customers/import_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "upload/",
+                self.admin_site.admin_view(self.upload_view),
+                name="customers_importrun_upload",
+            ),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="When", ordering="started_at")
+    def when(self, run: ImportRun) -> str:
+        return moment(run.started_at)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        run = self.get_object(request, object_id)
+        if run is None:
+            raise Http404(f"There is no import {object_id}.")
+        return TemplateResponse(
+            request,
+            "customers/import.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": str(run),
+                "crumbs": [
+                    ("Imports", reverse("admin:customers_importrun_changelist")),
+                    (run.file_name, None),
+                ],
+                "run": run,
+            },
+        )
+
+    def upload_view(self, request: HttpRequest) -> HttpResponseBase:
+        form = HistoryUploadForm(request.POST or None, request.FILES or None)
+        if request.method == "POST" and form.is_valid():
+            basis = form.cleaned_data["basis"]
+            file = form.cleaned_data["file"]
+            try:
+                result = record_interactions(
+                    rows(file, timezone=form.cleaned_data["timezone"]),
+                    source=file.name,
+                    at=timezone.now(),
+                    basis=None if basis == "none" else basis,
+                )
+            except CustomersError as problem:
+                form.add_error("file", str(problem))
+            else:
+                messages.success(
+                    request,
+                    f"{result.read:,} rows read, {result.stored:,} stored, "
+                    f"{len(result.refused):,} refused.",
+                )
+                run = ImportRun.objects.order_by("-pk").first()
+                return HttpResponseRedirect(
+                    reverse("admin:customers_importrun_change", args=[run.pk])
+                    if run
+                    else reverse("admin:customers_importrun_changelist")
+                )
+        return TemplateResponse(
+            request,
+            "customers/upload.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": "Import a history",
+                "crumbs": [
+                    ("Imports", reverse("admin:customers_importrun_changelist")),
+                    ("Import a history", None),
+                ],
+                "form": form,
+            },
+        )
