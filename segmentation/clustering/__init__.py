@@ -1,0 +1,1 @@
+"""From profiles to named segments. Pure: numpy in, numpy out."""

@@ -1,0 +1,129 @@
+"""What this room adds to the customer's page and to the list of customers."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from customers.models import Customer
+from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE, Panel
+from customers.templatetags.attune import segment_name
+from segmentation.clustering.wording import how_sure
+from segmentation.emotion.families import FAMILIES
+from segmentation.frames import families_of
+from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
+from segmentation.showing import readings_of
+from segmentation.why import explain
+
+CURRENT = "current_membership"
+
+
+def install() -> None:
+    """Put the panels and columns in; called once when the app starts."""
+    CUSTOMER_PAGE.add(
+        Panel("why", "segmentation/panel_why.html", why_panel, order=10, width=7)
+    )
+    CUSTOMER_PAGE.add(
+        Panel("profile", "segmentation/panel_profile.html", profile_panel, 20, width=5)
+    )
+    CUSTOMER_PAGE.add(
+        Panel("readings", "segmentation/panel_readings.html", readings_panel, 30)
+    )
+    CUSTOMER_LIST.prepare.append(with_membership)
+    CUSTOMER_LIST.columns.extend([segment_column, sure_column])
+    CUSTOMER_LIST.filters.append(SegmentFilter)
+
+
+def with_membership(customers: QuerySet[Customer]) -> QuerySet[Customer]:
+    """Each customer's place in the published run, one query a page."""
+    return customers.prefetch_related(
+        Prefetch(
+            "memberships",
+            Membership.objects.filter(
+                run__state=SegmentationRun.State.PUBLISHED
+            ).select_related("segment"),
+            to_attr=CURRENT,
+        )
+    )
+
+
+def _current(customer: Customer) -> Membership | None:
+    found: list[Membership] = getattr(customer, CURRENT, [])
+    return found[0] if found else None
+
+
+@admin.display(description="Segment")
+def segment_column(customer: Customer) -> SafeString | str:
+    place = _current(customer)
+    return segment_name(place.segment) if place else "not sorted yet"
+
+
+@admin.display(description="How sure")
+def sure_column(customer: Customer) -> str:
+    place = _current(customer)
+    if place is None or place.segment.key == "unknown":
+        return "–"
+    return f"{how_sure(place.probability)}, {place.probability:.0%}".replace("%", " %")
+
+
+class SegmentFilter(admin.SimpleListFilter):
+    title = "segment"
+    parameter_name = "segment"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(segment.key, segment.name) for segment in Segment.objects.all()]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Customer]
+    ) -> QuerySet[Customer]:
+        if not self.value():
+            return queryset
+        run = SegmentationRun.objects.filter(state="published").first()
+        members = Membership.objects.filter(run=run, segment__key=self.value())
+        return queryset.filter(pk__in=members.values("customer_id"))
+
+
+def _place(customer: Customer) -> Membership | None:
+    return (
+        Membership.objects.filter(customer=customer, run__state="published")
+        .select_related("segment", "next_best", "run", "customer")
+        .first()
+    )
+
+
+def why_panel(request: HttpRequest, customer: Customer) -> dict[str, Any]:
+    """Where the customer is, how sure, and what speaks for and against it."""
+    place = _place(customer)
+    return {
+        "place": place,
+        "words": how_sure(place.probability) if place else "",
+        "explanation": explain(place) if place else None,
+        "url": (
+            reverse("segmentation:segment", args=[place.segment.key]) if place else ""
+        ),
+    }
+
+
+def profile_panel(request: HttpRequest, customer: Customer) -> dict[str, Any] | None:
+    """The shrunk family mix of one customer; nothing without a text."""
+    profile = EmotionProfile.objects.filter(customer=customer).first()
+    if profile is None or not profile.composition:
+        return None
+    mix = families_of(profile.composition)
+    most = float(mix.max())
+    return {
+        "profile": profile,
+        "rows": [
+            (family, float(share), 100 * float(share) / most)
+            for family, share in zip(FAMILIES, mix, strict=True)
+        ],
+    }
+
+
+def readings_panel(request: HttpRequest, customer: Customer) -> dict[str, Any] | None:
+    """Every text sentence by sentence, with what each reads as."""
+    readings = readings_of(customer.pk, limit=20)
+    return {"readings": readings} if readings else None

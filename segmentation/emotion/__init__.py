@@ -1,0 +1,1 @@
+"""From a text to the emotions in it. Pure: values in, values out, no Django."""

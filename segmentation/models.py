@@ -1,0 +1,154 @@
+"""From interactions to named groups."""
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from customers.models import Customer, Interaction
+
+
+class EmotionScore(models.Model):
+    """What one interaction's text reads as, or why it was not read."""
+
+    interaction = models.OneToOneField(
+        Interaction, on_delete=models.CASCADE, related_name="emotion_score"
+    )
+    customer = models.ForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="emotion_scores"
+    )
+    # Copied so that folding reads one table: kind is the source of the baseline.
+    occurred_at = models.DateTimeField()
+    kind = models.CharField(max_length=10)
+    # Nine little-endian float32 in the order of FAMILIES; empty when not read.
+    families = models.BinaryField(default=b"")
+    valence = models.FloatField(default=0.0)
+    arousal = models.FloatField(default=0.0)
+    # Base weight of the source x language x agreement of text and rating.
+    weight = models.FloatField(default=0.0)
+    # [[sentence, [nine rounded numbers]], ...], strongest first, at most five.
+    sentences = models.JSONField(default=list)
+    language = models.CharField(max_length=20, blank=True)
+    not_read = models.CharField(max_length=80, blank=True)
+    notes = models.JSONField(default=list)
+    analyzer = models.CharField(max_length=40)
+    scored_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["customer", "occurred_at"])]
+
+    def __str__(self) -> str:
+        return f"score of interaction {self.interaction_id}"
+
+
+class EmotionProfile(models.Model):
+    """A customer's decayed sums: everything needed to fold in the next score."""
+
+    customer = models.OneToOneField(
+        Customer, on_delete=models.CASCADE, related_name="emotion_profile"
+    )
+    as_of = models.DateTimeField()
+    # Little-endian float64 sums; layout and meaning: segmentation/profile, frames.py.
+    state = models.BinaryField(default=b"")
+    texts = models.PositiveIntegerField(default=0)
+    last_text_at = models.DateTimeField(null=True, blank=True)
+    # For lists and filters; everything else is computed from the state.
+    evidence = models.FloatField(default=0.0)
+    valence = models.FloatField(default=0.0)
+    # Nine float32, the composition m; empty without evidence.
+    composition = models.BinaryField(default=b"")
+    # State negativity N on the 30-day clock, method.md 1.4.
+    negativity = models.FloatField(default=0.0)
+    dominant_family = models.CharField(max_length=12, blank=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"profile of customer {self.customer_id}"
+
+
+class SegmentationRun(models.Model):
+    """One fit: its data cut-off, parameters and seed, and who let it through."""
+
+    class State(models.TextChoices):
+        FITTED = "fitted", _("fitted")
+        WAITING = "waiting", _("waits for approval")
+        PUBLISHED = "published", _("in use")
+        SUPERSEDED = "superseded", _("replaced")
+
+    state = models.CharField(max_length=12, choices=State, default=State.FITTED)
+    cut_off = models.DateTimeField()
+    segmenter = models.CharField(max_length=40)
+    # SegmentModel.to_json(): numbers only.
+    model = models.JSONField()
+    customers = models.PositiveIntegerField(default=0)
+    # {"sizes": {segment key: n}, "renamed_share": x, "largest_shift": y, ...}
+    quality = models.JSONField(default=dict)
+    waits_because = models.TextField(blank=True)
+    fitted_at = models.DateTimeField(auto_now_add=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+
+    class Meta:
+        ordering = ["-fitted_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"],
+                condition=models.Q(state="published"),
+                name="one_published_run",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} of {self.cut_off:%Y-%m-%d}"
+
+
+class Segment(models.Model):
+    """A group a marketer has named, the same across runs."""
+
+    # The canonical seven, "mixed" and "unknown": rows of canonical.py.
+    key = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=80)
+    tone = models.CharField(max_length=20)
+    # The family whose colour and glyph it borrows; empty for mixed and unknown.
+    family = models.CharField(max_length=12, blank=True)
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """Which segment a customer is in, in one run, and how sure that is."""
+
+    run = models.ForeignKey(
+        SegmentationRun, on_delete=models.CASCADE, related_name="memberships"
+    )
+    customer = models.ForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="memberships"
+    )
+    segment = models.ForeignKey(
+        Segment, on_delete=models.PROTECT, related_name="memberships"
+    )
+    probability = models.FloatField()
+    next_best = models.ForeignKey(
+        Segment, on_delete=models.PROTECT, related_name="+", null=True
+    )
+    next_probability = models.FloatField(default=0.0)
+    evidence = models.FloatField(default=0.0)
+    # Hysteresis: since when, and how often another segment was ahead in a row.
+    since = models.DateTimeField()
+    ahead_in_a_row = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "customer"], name="one_membership_per_run"
+            )
+        ]
+        indexes = [models.Index(fields=["run", "segment", "-probability"])]
+
+    def __str__(self) -> str:
+        return f"customer {self.customer_id} in segment {self.segment_id}"

@@ -1,0 +1,1 @@
+"""From readings to one profile a customer. Pure: numpy in, numpy out."""

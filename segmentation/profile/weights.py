@@ -1,0 +1,31 @@
+"""How much a text counts before it ages."""
+
+from typing import Final
+
+import numpy as np
+
+from segmentation.profile.events import SOURCE_WEIGHT, FloatArray, IntArray
+
+__all__ = ["DAY_CAP", "SOURCE_WEIGHT", "cap_by_day"]
+
+# All texts of one customer on one day count for two at most: texts of one thread
+# repeat one story. Source: method.md 1.1.
+DAY_CAP: Final = 2.0
+
+
+def cap_by_day(
+    customer: IntArray, day: IntArray, weight: FloatArray, *, cap: float = DAY_CAP
+) -> FloatArray:
+    """Scale down the weights of a customer's day that add up to more than the cap.
+
+    customer, day: (n,) keys; weight: (n,), >= 0. Returns (n,), in the same order.
+    """
+    if not len(weight):
+        return weight.copy()
+    pairs = np.stack([customer, day], axis=1)
+    _, group = np.unique(pairs, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    total = np.bincount(group, weight)
+    scale = np.minimum(1.0, cap / np.maximum(total, cap))
+    capped: FloatArray = weight * scale[group]
+    return capped

@@ -1,0 +1,356 @@
+"""Read, fold, fit, publish: the decisions between interactions and segments."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from customers.models import Customer
+from segmentation.clustering import quality, wording
+from segmentation.clustering.anchors import SEGMENTS
+from segmentation.clustering.hysteresis import Standing, settle
+from segmentation.clustering.model import (
+    LABELS,
+    UNKNOWN_LABEL,
+    Assignment,
+    ProfileTable,
+    SegmentModel,
+    assign,
+    fit_model,
+    profile_customers,
+)
+from segmentation.emotion.families import FAMILIES
+from segmentation.errors import NothingToSort, RunNotPublishable
+from segmentation.frames import (
+    FAMILY_PACKED,
+    SECONDS_A_DAY,
+    People,
+    load_deeds,
+    load_people,
+    load_texts,
+    pack_sums,
+)
+from segmentation.models import (
+    EmotionProfile,
+    EmotionScore,
+    Membership,
+    Segment,
+    SegmentationRun,
+)
+from segmentation.profile.events import IntArray
+from segmentation.scoring import (
+    Progress,
+    ScoreReport,
+    score_interactions,
+    unscored,
+)
+
+# Rows a transaction: the writer is free in between.
+CHUNK = 5000
+SEGMENTER = "anchored"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """What one refresh did."""
+
+    scores: ScoreReport
+    run: SegmentationRun
+
+    def __str__(self) -> str:
+        sizes = self.run.quality.get("sizes", {})
+        words = ", ".join(f"{size:,} {key}" for key, size in sizes.items() if size)
+        state = "" if self.run.state == "published" else f" ({self.run.waits_because})"
+        return (
+            f"{self.scores.read:,} texts read, {self.scores.not_read:,} not read; "
+            f"{self.run.customers:,} customers: {words}{state}"
+        )
+
+
+def published_run() -> SegmentationRun | None:
+    """The run in use."""
+    return SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED).first()
+
+
+def memberships_of(customer_ids: Iterable[int]) -> dict[int, Membership]:
+    """Where these customers are in the published run; a newcomer is absent."""
+    found = Membership.objects.filter(
+        run__state=SegmentationRun.State.PUBLISHED, customer_id__in=list(customer_ids)
+    ).select_related("segment")
+    return {membership.customer_id: membership for membership in found}
+
+
+def refresh_segments(
+    *,
+    at: datetime,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> RefreshReport:
+    """Score what is new, fold, fit, and publish unless it needs approval.
+
+    at: the cut-off; later interactions do not count.
+    """
+    scores = score_interactions(workers=workers, progress=progress)
+    run = fit_run(at=at, seed=seed)
+    if run.state == SegmentationRun.State.FITTED:
+        run = publish_run(run, at=at)
+    return RefreshReport(scores, run)
+
+
+def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
+    """Refresh when there is something to read, or customers nobody has sorted yet."""
+    run = published_run()
+    sorted_already = run is not None and run.customers == Customer.objects.count()
+    waiting = SegmentationRun.objects.filter(state=SegmentationRun.State.WAITING)
+    if not Customer.objects.exists():
+        return None
+    if waiting.exists():  # reading goes on while a person decides
+        score_interactions()
+        return None
+    if sorted_already and not unscored().exists():
+        return None
+    return refresh_segments(at=at)
+
+
+def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
+    """Fit a version: model, memberships and profiles' figures; not yet in use.
+
+    Raises NothingToSort without customers.
+    """
+    people = load_people()
+    if not len(people.ids):
+        raise NothingToSort("There are no customers yet: import a history first.")
+    texts, deeds = load_texts(people, at=at), load_deeds(people, at=at)
+    before = published_run()
+    previous = SegmentModel.from_json(before.model) if before else None
+    model = fit_model(texts, deeds, seed=seed, previous=previous)
+    profiles = profile_customers(texts, deeds, model)
+    found = assign(profiles, model, objected=people.objected)
+    standing = _standing(people, before, at=at)
+    settled = settle(found, standing)
+    run = SegmentationRun.objects.create(
+        cut_off=at,
+        segmenter=SEGMENTER,
+        model=model.to_json(),
+        customers=len(people.ids),
+        quality=_quality(model, profiles, standing, settled),
+    )
+    _write_memberships(run, people, profiles, found, settled, at=at)
+    _write_profiles(people, profiles, at=at)
+    run.waits_because = _why_wait(run.quality) if before else ""
+    if run.waits_because:
+        run.state = SegmentationRun.State.WAITING
+        run.save(update_fields=["state", "waits_because"])
+    return run
+
+
+def publish_run(
+    run: SegmentationRun, *, at: datetime, approved_by: Any | None = None
+) -> SegmentationRun:
+    """Put a run into use, in one step.
+
+    Raises RunNotPublishable for one that waits and nobody approves, or was replaced.
+    """
+    with transaction.atomic():
+        locked = SegmentationRun.objects.select_for_update().get(pk=run.pk)
+        if locked.state == SegmentationRun.State.SUPERSEDED:
+            raise RunNotPublishable(f"{locked} was replaced by a later one.")
+        if locked.state == SegmentationRun.State.WAITING and approved_by is None:
+            raise RunNotPublishable(
+                f"{locked} waits for approval: {locked.waits_because}"
+            )
+        SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED).exclude(
+            pk=run.pk
+        ).update(state=SegmentationRun.State.SUPERSEDED)
+        # An older version that still waits would undo this one.
+        SegmentationRun.objects.filter(
+            state=SegmentationRun.State.WAITING, pk__lt=run.pk
+        ).update(state=SegmentationRun.State.SUPERSEDED)
+        locked.state = SegmentationRun.State.PUBLISHED
+        locked.published_at = at
+        if isinstance(approved_by, AbstractBaseUser):
+            locked.approved_by = approved_by  # type: ignore[assignment]
+        locked.save(update_fields=["state", "published_at", "approved_by"])
+    return locked
+
+
+def forget_inferences(customer: Customer, *, at: datetime) -> None:
+    """Delete everything inferred of a customer; they are unknown from now on."""
+    with transaction.atomic():
+        EmotionScore.objects.filter(customer=customer).delete()
+        EmotionProfile.objects.filter(customer=customer).delete()
+        unknown = Segment.objects.get(key="unknown")
+        Membership.objects.filter(customer=customer).update(
+            segment=unknown,
+            probability=0.0,
+            next_best=None,
+            next_probability=0.0,
+            evidence=0.0,
+            since=at,
+            ahead_in_a_row=0,
+        )
+
+
+def _standing(
+    people: People, before: SegmentationRun | None, *, at: datetime
+) -> Standing:
+    n = len(people.ids)
+    label = np.full(n, -1, np.int64)
+    days, ahead = np.zeros(n), np.zeros(n, np.int64)
+    if before is not None:
+        index = {key: position for position, key in enumerate(LABELS)}
+        rows = (
+            Membership.objects.filter(run=before)
+            .order_by("customer_id")
+            .values_list("customer_id", "segment__key", "since", "ahead_in_a_row")
+        )
+        for customer, key, since, in_a_row in rows.iterator(chunk_size=20_000):
+            row = int(np.searchsorted(people.ids, customer))
+            label[row] = index[key]
+            days[row] = max(0.0, (at - since).total_seconds() / SECONDS_A_DAY)
+            ahead[row] = in_a_row
+    return Standing(label, days, ahead)
+
+
+def _quality(
+    model: SegmentModel, profiles: ProfileTable, before: Standing, after: Standing
+) -> dict[str, Any]:
+    """Sizes, signatures and subtitles of a run, and how far it moved."""
+    sizes = np.bincount(after.label, minlength=len(LABELS))
+    signatures = {}
+    for position, key in enumerate(LABELS[:-2]):
+        found = quality.signature(profiles.sums, after.label == position)
+        if found is not None:
+            signatures[key] = [[round(float(v), 4) for v in row] for row in found]
+    return {
+        "sizes": {key: int(size) for key, size in zip(LABELS, sizes, strict=True)},
+        "signatures": signatures,
+        "subtitles": {
+            key: wording.subtitle(row, model.mix)
+            for key, row in zip(LABELS[:-2], model.anchors, strict=True)
+        },
+        "renamed_share": round(
+            quality.renamed_share(before.label, after.label, n_named=len(SEGMENTS)), 6
+        ),
+        "largest_shift": round(
+            quality.largest_shift(before.label, after.label, n_named=len(SEGMENTS)), 6
+        ),
+        "learned": model.learned,
+        "kappa": round(model.kappa, 4),
+    }
+
+
+def _why_wait(figures: dict[str, Any]) -> str:
+    reasons = []
+    if figures["renamed_share"] > quality.RENAMED_MOST:
+        reasons.append(
+            f"{figures['renamed_share']:.0%} of customers would change segment"
+        )
+    if figures["largest_shift"] > quality.SHIFT_MOST:
+        reasons.append(
+            "a segment's share would move by "
+            f"{100 * figures['largest_shift']:.0f} points"
+        )
+    return " and ".join(reasons).capitalize() + "." if reasons else ""
+
+
+def _write_memberships(
+    run: SegmentationRun,
+    people: People,
+    profiles: ProfileTable,
+    found: Assignment,
+    settled: Standing,
+    *,
+    at: datetime,
+) -> None:
+    segment_ids = dict(Segment.objects.values_list("key", "pk"))
+    label_ids = [segment_ids[key] for key in LABELS]
+    since = dict(
+        Membership.objects.filter(
+            run__state=SegmentationRun.State.PUBLISHED
+        ).values_list("customer_id", "since")
+    )
+    everyone = np.arange(len(people.ids))
+    own = _own_probability(found, settled.label)
+    rival = _rivals(found, settled.label)
+    rival_probability = found.posterior[everyone, rival]
+    known = settled.label != UNKNOWN_LABEL
+    for rows in _chunks(len(people.ids)):
+        Membership.objects.bulk_create(
+            Membership(
+                run=run,
+                customer_id=int(people.ids[row]),
+                segment_id=label_ids[settled.label[row]],
+                probability=float(own[row]) if known[row] else 0.0,
+                next_best_id=label_ids[rival[row]] if known[row] else None,
+                next_probability=float(rival_probability[row]) if known[row] else 0.0,
+                evidence=float(profiles.sums.weight[row]),
+                since=since.get(int(people.ids[row]), at) if settled.days[row] else at,
+                ahead_in_a_row=int(settled.ahead[row]),
+            )
+            for row in rows
+        )
+
+
+def _own_probability(found: Assignment, label: IntArray) -> Any:
+    """The probability of where a customer is kept, which may not be the best one."""
+    rows = np.arange(len(label))
+    named = label < len(LABELS) - 2
+    return np.where(
+        named, found.posterior[rows, np.where(named, label, 0)], found.probability
+    )
+
+
+def _rivals(found: Assignment, label: IntArray) -> IntArray:
+    """The likeliest of the seven that a customer is not in."""
+    order = np.argsort(-found.posterior, axis=1, kind="stable")
+    rivals: IntArray = np.where(order[:, 0] != label, order[:, 0], order[:, 1])
+    return rivals
+
+
+def _write_profiles(people: People, profiles: ProfileTable, *, at: datetime) -> None:
+    fields = [
+        "as_of",
+        "state",
+        "texts",
+        "evidence",
+        "valence",
+        "composition",
+        "negativity",
+        "dominant_family",
+    ]
+    strongest = (profiles.composition / profiles.composition.mean(axis=0)).argmax(1)
+    for rows in _chunks(len(people.ids)):
+        EmotionProfile.objects.bulk_create(
+            (
+                EmotionProfile(
+                    customer_id=int(people.ids[row]),
+                    as_of=at,
+                    state=pack_sums(profiles.sums, row),
+                    texts=int(profiles.sums.texts[row]),
+                    evidence=float(profiles.sums.weight[row]),
+                    valence=float(profiles.valence[row]),
+                    composition=profiles.composition[row]
+                    .astype(FAMILY_PACKED)
+                    .tobytes(),
+                    negativity=float(profiles.negativity[row]),
+                    dominant_family=FAMILIES[int(strongest[row])],
+                )
+                for row in rows
+                # Nothing is kept of those who said nothing, or objected.
+                if profiles.sums.texts[row] and not people.objected[row]
+            ),
+            update_conflicts=True,
+            unique_fields=["customer"],
+            update_fields=fields,
+        )
+
+
+def _chunks(n: int) -> Iterator[range]:
+    for start in range(0, n, CHUNK):
+        yield range(start, min(n, start + CHUNK))

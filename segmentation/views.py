@@ -1,0 +1,150 @@
+"""Doors: the segments side by side, one segment, its members, texts to check."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from segmentation.clustering.wording import reads_as
+from segmentation.emotion.families import FAMILIES
+from segmentation.errors import SegmentationError
+from segmentation.models import EmotionScore, Segment, SegmentationRun
+from segmentation.panels import SEGMENT_PAGE
+from segmentation.scoring import unscored
+from segmentation.services import publish_run, published_run
+from segmentation.showing import (
+    MEMBERS_A_PAGE,
+    MEMBERS_SHOWN,
+    members_of,
+    overview,
+    sentences_of_segment,
+    signature,
+)
+
+TEXTS_A_PAGE = 50
+
+
+def _page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+    return TemplateResponse(
+        request, template, {**admin.site.each_context(request), **context}
+    )
+
+
+@require_safe
+def segments(request: HttpRequest) -> HttpResponse:
+    """All segments side by side."""
+    run = published_run()
+    lines = overview(run) if run else []
+    named = [line for line in lines if line.segment.family and line.customers]
+    undecided = sum(line.share for line in lines if not line.segment.family)
+    return _page(
+        request,
+        "segmentation/segments.html",
+        title="Segments",
+        run=run,
+        lines=lines,
+        named=len(named),
+        undecided=undecided,
+        families=FAMILIES,
+        waiting=SegmentationRun.objects.filter(state="waiting").first(),
+        unread=unscored().count(),
+    )
+
+
+@require_safe
+def segment(request: HttpRequest, key: str) -> HttpResponse:
+    """The segment page: what these people feel, who they are, what they get."""
+    shown = get_object_or_404(Segment, key=key)
+    run = published_run()
+    if run is None:
+        raise Http404("No run has been published yet: import a history first.")
+    line = next(line for line in overview(run) if line.segment == shown)
+    return _page(
+        request,
+        "segmentation/segment.html",
+        title=shown.name,
+        crumbs=[("Segments", reverse("segmentation:segments")), (shown.name, None)],
+        segment=shown,
+        finding=reads_as(shown.key, shown.name, line.subtitle),
+        line=line,
+        run=run,
+        signature=signature(run, shown),
+        sentences=sentences_of_segment(run, shown),
+        members=members_of(run, shown, limit=MEMBERS_SHOWN),
+        panels=SEGMENT_PAGE.fill(request, shown),
+    )
+
+
+@require_safe
+def members(request: HttpRequest, key: str) -> HttpResponse:
+    """Everybody in a segment, surest first, page by page."""
+    shown = get_object_or_404(Segment, key=key)
+    run = published_run()
+    if run is None:
+        raise Http404("No run has been published yet: import a history first.")
+    page = members_of(run, shown, after=_after(request))
+    last = page[-1].membership if len(page) == MEMBERS_A_PAGE else None
+    return _page(
+        request,
+        "segmentation/members.html",
+        title=f"Who is in {shown.name}",
+        crumbs=[
+            ("Segments", reverse("segmentation:segments")),
+            (shown.name, reverse("segmentation:segment", args=[key])),
+            ("Members", None),
+        ],
+        segment=shown,
+        members=page,
+        following=f"{last.probability!r}_{last.pk}" if last else "",
+    )
+
+
+def _after(request: HttpRequest) -> tuple[float, int] | None:
+    probability, _, pk = request.GET.get("after", "").partition("_")
+    try:
+        return float(probability), int(pk)
+    except ValueError:
+        return None
+
+
+@require_safe
+def disagreeing(request: HttpRequest) -> HttpResponse:
+    """Texts whose stars and words disagree: a person reads them better."""
+    scores = (
+        EmotionScore.objects.filter(notes__icontains="text and rating disagree")
+        .select_related("interaction", "customer")
+        .order_by("-occurred_at")[:TEXTS_A_PAGE]
+    )
+    return _page(
+        request,
+        "segmentation/disagreeing.html",
+        title="Stars and words disagree",
+        crumbs=[("Home", reverse("admin:index")), ("Texts to check", None)],
+        scores=scores,
+    )
+
+
+@require_POST
+def approve(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Let a waiting run through."""
+    run = get_object_or_404(SegmentationRun, pk=pk)
+    if not request.user.has_perm("segmentation.change_segmentationrun"):
+        messages.error(request, "Approving a run needs the right to change runs.")
+    else:
+        try:
+            publish_run(run, at=timezone.now(), approved_by=request.user)
+            messages.success(request, "The new sorting is in use.")
+        except SegmentationError as problem:
+            messages.error(request, str(problem))
+    return HttpResponseRedirect(reverse("segmentation:segments"))

@@ -1,0 +1,63 @@
+import pytest
+
+from segmentation.pictures import (
+    curve,
+    mini_bar,
+    signature_bar,
+    sparkline,
+    spread_labels,
+    stacked_bands,
+)
+
+
+def test_twice_as_much_reaches_halfway_to_the_right():
+    # The axis is logarithmic from 1/4 to 4: log2(2) is half of log2(4).
+    bar = signature_bar(2.0, 1.0, 4.0)
+    assert (bar.left, bar.width) == (50.0, 25.0)
+    assert (bar.whisker_left, bar.whisker_width) == (50.0, 50.0)
+
+
+def test_half_as_much_reaches_as_far_to_the_left():
+    bar = signature_bar(0.5, 0.4, 0.6)
+    assert (bar.left, bar.width) == (25.0, 25.0)
+
+
+def test_what_is_off_the_axis_stays_on_the_picture():
+    bar = signature_bar(40.0, 20.0, 80.0)
+    assert bar.left + bar.width == 100.0
+    assert bar.whisker_left + bar.whisker_width <= 100.5
+
+
+def test_a_small_bar_grows_up_for_more_and_down_for_less():
+    assert mini_bar(4.0).top == 1.0
+    assert mini_bar(0.25).top == 18
+    assert mini_bar(4.0).height == mini_bar(0.25).height == 17
+
+
+def test_bands_stand_on_each_other_and_fill_the_box():
+    bands = stacked_bands([[0.25, 0.75], [0.5, 0.5]])
+    assert bands[0].path == "M0.0 0.00 100.0 0.00 L100.0 50.00 0.0 25.00Z"
+    assert bands[1].path.endswith("L100.0 100.00 0.0 100.00Z")
+    assert [band.middle for band in bands] == [25.0, 75.0]
+
+
+def test_labels_move_apart_and_stay_inside():
+    placed = spread_labels([10, 11, 99], least=6)
+    assert placed[1] - placed[0] >= 6
+    assert placed[2] <= 97
+
+
+def test_labels_that_do_not_fit_at_the_bottom_push_the_others_up():
+    placed = spread_labels([96, 97, 98], least=6)
+    assert placed == [85, 91, 97]
+
+
+def test_a_line_that_did_not_move_is_flat_in_the_middle():
+    assert sparkline([5, 5, 5]) == "M0.0 13.0 50.0 13.0 100.0 13.0"
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 100), (50, 50)])
+def test_a_curve_goes_from_list_to_list(start, end):
+    path = curve(start, end)
+    assert path.startswith(f"M0 {start:.1f}")
+    assert path.endswith(f"100 {end:.1f}")
