@@ -1,0 +1,126 @@
+"""Messages a second from a dated send: one row for each customer, with her reasons.
+
+python benchmarks/materialise.py [--customers 20000]
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+CHUNK = 10_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--customers", type=int, default=20_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, str(ROOT))
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+        os.environ["ATTUNE_DATA_DIR"] = folder
+        os.environ["ATTUNE_PROVIDER"] = "smtp"
+        import django
+
+        django.setup()
+        print(json.dumps(_measure(options.customers)))
+
+
+def _measure(customers: int) -> dict[str, Any]:
+    from django.core.management import call_command
+
+    from campaigns.models import Message
+    from campaigns.services import launch_send, materialise, schedule_send
+
+    call_command("migrate", verbosity=0, interactive=False)
+    for first in range(0, customers, CHUNK):
+        _customers(first, min(CHUNK, customers - first))
+    send = schedule_send(_campaign(), scheduled_at=NOW, at=NOW)
+    send = launch_send(send, at=NOW)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    wall, cpu = time.perf_counter(), time.process_time()
+    assert materialise(send, at=NOW)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    counted = Message.objects.filter(send=send).count()
+    assert counted == customers, f"{counted} of {customers}"
+    began = time.perf_counter()
+    send.prepared_up_to, send.prepared_at, send.state = 0, None, "preparing"
+    send.save()
+    materialise(send, at=NOW)
+    again = Message.objects.filter(send=send).count()
+    assert again == customers, "a rerun added messages"
+    return {
+        "benchmark": "materialise",
+        "customers": customers,
+        "per_s": round(customers / wall),
+        "per_cpu_s": round(customers / cpu),
+        "rerun_per_s": round(customers / (time.perf_counter() - began)),
+        "rss_growth_mb": round(growth / 1024, 1),
+    }
+
+
+def _customers(first: int, count: int) -> None:
+    from customers.models import Consent, Customer
+    from segmentation.models import Membership, Segment, SegmentationRun
+
+    customers = Customer.objects.bulk_create(
+        Customer(
+            external_id=f"c{number}",
+            email=f"person{number}@example.com",
+            address_key=f"person{number}@example.com",
+            address_wire=f"person{number}@example.com",
+        )
+        for number in range(first, first + count)
+    )
+    Consent.objects.bulk_create(
+        Consent(
+            customer=one,
+            purpose="marketing",
+            basis="existing_customer",
+            source="benchmark",
+            occurred_at=NOW - timedelta(days=9),
+        )
+        for one in customers
+    )
+    run, _ = SegmentationRun.objects.get_or_create(
+        state="published", defaults={"cut_off": NOW, "segmenter": "none", "model": {}}
+    )
+    segments = list(Segment.objects.all())
+    Membership.objects.bulk_create(
+        Membership(
+            run=run,
+            customer=one,
+            segment=segments[position % len(segments)],
+            probability=0.8,
+            since=NOW,
+        )
+        for position, one in enumerate(customers)
+    )
+
+
+def _campaign() -> Any:
+    from campaigns.models import Campaign, Sender
+    from campaigns.services import starter_template
+
+    sender = Sender.objects.create(
+        shop_name="Linden & Loam",
+        from_name="Linden & Loam",
+        from_address="hello@shop.example",
+        postal_address="8 Sample Lane, Northport",
+    )
+    return Campaign.objects.create(
+        name="Bench", template=starter_template("announcement"), sender=sender
+    )
+
+
+if __name__ == "__main__":
+    main()

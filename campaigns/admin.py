@@ -1,0 +1,180 @@
+"""Doors: templates, campaigns, senders; Django's users in Unfold's clothes."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from campaigns.forms import CampaignForm, StarterForm
+from campaigns.models import Campaign, EmailTemplate, Sender
+from campaigns.pages import page
+from campaigns.pages.sends import campaign_page
+from campaigns.pages.templates import template_page
+from campaigns.services import starter_template
+from customers.templatetags.attune import moment
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+    pass
+
+
+@admin.register(Sender)
+class SenderAdmin(ModelAdmin):
+    list_display = ["shop_name", "from_name", "from_address"]
+
+
+@admin.register(EmailTemplate)
+class EmailTemplateAdmin(ModelAdmin):
+    list_display = ["name", "purpose", "tones", "changed"]
+    search_fields = ["name"]
+    list_per_page = 50
+    list_fullwidth = True
+
+    @admin.display(description="Tones")
+    def tones(self, template: EmailTemplate) -> str:
+        count = template.variants.count()
+        return f"{count} tone{'' if count == 1 else 's'}"
+
+    @admin.display(description="Changed", ordering="changed_at")
+    def changed(self, template: EmailTemplate) -> str:
+        return moment(template.changed_at)
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        form = StarterForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            made = starter_template(
+                form.cleaned_data["design"], name=form.cleaned_data["name"]
+            )
+            return HttpResponseRedirect(
+                reverse("admin:campaigns_emailtemplate_change", args=[made.pk])
+            )
+        return page(
+            request,
+            "campaigns/form.html",
+            title="A new template, from a design with all its tones.",
+            crumbs=[
+                ("Templates", reverse("admin:campaigns_emailtemplate_changelist")),
+                ("New", None),
+            ],
+            form=form,
+            button="Make the template",
+        )
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        template = self.get_object(request, object_id)
+        if template is None:
+            raise Http404(f"There is no template {object_id}.")
+        return template_page(request, template)
+
+
+@admin.register(Campaign)
+class CampaignAdmin(ModelAdmin):
+    list_display = ["name", "template", "state", "when"]
+    search_fields = ["name"]
+    list_select_related = ["template"]
+    list_per_page = 50
+    list_fullwidth = True
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("sends")
+
+    @admin.display(description="State")
+    def state(self, campaign: Campaign) -> str:
+        newest = next(iter(campaign.sends.all()), None)
+        return newest.get_state_display() if newest else "planned"
+
+    @admin.display(description="Last send")
+    def when(self, campaign: Campaign) -> str:
+        newest = next(iter(campaign.sends.all()), None)
+        return moment(newest.scheduled_at) if newest else "–"
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        form = CampaignForm(
+            request.POST or None,
+            initial={
+                "segments": request.GET.getlist("segments"),
+                "sender": Sender.objects.first(),
+                "neutral_share": 0.2,
+            },
+        )
+        if request.method == "POST" and form.is_valid():
+            campaign = form.save(commit=False)
+            campaign.segments = form.cleaned_data["segments"]
+            campaign.created_by = request.user
+            campaign.save()
+            return self._to_campaign(campaign)
+        return self._form_page(request, form, "A new campaign.", "See who gets it")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        campaign = self.get_object(request, object_id)
+        if campaign is None:
+            raise Http404(f"There is no campaign {object_id}.")
+        if "edit" not in request.GET:
+            return campaign_page(request, campaign)
+        form = CampaignForm(request.POST or None, instance=campaign)
+        if request.method == "POST" and form.is_valid():
+            changed = form.save(commit=False)
+            changed.segments = form.cleaned_data["segments"]
+            changed.save()
+            messages.success(request, "Kept. Sends under way keep their own words.")
+            return self._to_campaign(campaign)
+        return self._form_page(request, form, f"Change {campaign}.", "Keep it")
+
+    def _form_page(
+        self, request: HttpRequest, form: CampaignForm, title: str, button: str
+    ) -> HttpResponse:
+        return page(
+            request,
+            "campaigns/form.html",
+            title=title,
+            crumbs=[
+                ("Campaigns", reverse("admin:campaigns_campaign_changelist")),
+                (title.strip("."), None),
+            ],
+            form=form,
+            button=button,
+        )
+
+    def _to_campaign(self, campaign: Campaign) -> HttpResponseRedirect:
+        return HttpResponseRedirect(
+            reverse("admin:campaigns_campaign_change", args=[campaign.pk])
+        )

@@ -1,0 +1,310 @@
+"""Who a send goes to: everyone is in, or out for one named reason.
+
+One decision, made chunk by chunk, serves the preflight and the send alike. Each chunk
+costs a handful of queries, whatever its size.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from campaigns.assignment import FITTING, arm_of
+from campaigns.models import Campaign, EmailTemplate, Message, Send
+from customers.addresses import address_key, address_wire
+from customers.errors import InvalidAddress
+from customers.models import Consent, Customer
+from customers.services import marketing_basis, suppressed_keys
+from segmentation.holds import held
+from segmentation.models import Membership, Segment, SegmentationRun
+
+CUSTOMERS_A_CHUNK: Final = 2000
+NEUTRAL_TONE: Final = "neutral"
+# The segment of those who are in none: too little evidence, or no profiling wanted.
+UNKNOWN: Final = "unknown"
+
+
+class Reason(NamedTuple):
+    label: str
+    sentence: str
+
+
+# In the order in which they are looked at: the first that applies is the reason.
+LEFT_OUT_REASONS: Final[Mapping[str, Reason]] = {
+    "no_address": Reason("no address", "We know no e-mail address of them."),
+    "invalid_address": Reason(
+        "address can't get mail", "No mail can be sent to the address as it is written."
+    ),
+    "suppressed": Reason(
+        "never mail", "They unsubscribed, complained, or their address does not exist."
+    ),
+    "no_consent": Reason(
+        "no consent", "They never allowed marketing mail, or took that back."
+    ),
+    "held": Reason(
+        "held", "They are unhappy with us right now: no promotion until that is solved."
+    ),
+    "duplicate_address": Reason(
+        "same address", "Another customer with the same address gets this mail."
+    ),
+    "merge_error": Reason(
+        "words missing", "The mail uses something we do not know of them."
+    ),
+}
+
+
+class Recipient(NamedTuple):
+    """What is frozen about one who will be mailed."""
+
+    segment_key: str
+    tone: str
+    arm: str
+    address_wire: str
+    timezone: str = ""
+
+
+class LeftOut(NamedTuple):
+    """What is frozen about one who will not."""
+
+    reason: str
+    detail: str
+    segment_key: str
+    tone: str
+    arm: str
+
+
+@dataclass(slots=True)
+class Audience:
+    """Every customer who matched is in exactly one of the two."""
+
+    included: dict[int, Recipient] = field(default_factory=dict)
+    left_out: dict[int, str] = field(default_factory=dict)
+    outs: dict[int, LeftOut] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.included) + len(self.outs)
+
+    def leave_out(
+        self, customer_id: int, reason: str, place: "Place", detail: str = ""
+    ) -> None:
+        self.left_out[customer_id] = reason
+        self.outs[customer_id] = LeftOut(reason, detail, *place)
+
+    def update(self, other: "Audience") -> None:
+        self.included.update(other.included)
+        self.left_out.update(other.left_out)
+        self.outs.update(other.outs)
+
+
+class Place(NamedTuple):
+    segment_key: str
+    tone: str
+    arm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rules of one send, all of them; equal plans decide alike.
+
+    segments: the keys it goes to, empty for everyone. tones: the tone of each segment.
+    written: the tones that have words; any other becomes neutral.
+    """
+
+    purpose: str
+    run_id: int | None
+    segments: tuple[str, ...]
+    tones: Mapping[str, str]
+    written: frozenset[str]
+    neutral_share: float
+    experiment: str
+
+    @property
+    def is_promotion(self) -> bool:
+        return self.purpose == EmailTemplate.Purpose.PROMOTION
+
+    def tone_of(self, segment_key: str) -> str:
+        tone = self.tones.get(segment_key, NEUTRAL_TONE)
+        return tone if tone in self.written else NEUTRAL_TONE
+
+    def place(self, customer_id: int, segment_key: str) -> Place:
+        """The neutral control is drawn only where there is another tone to compare."""
+        tone = self.tone_of(segment_key)
+        if tone == NEUTRAL_TONE:
+            return Place(segment_key, tone, FITTING)
+        arm = arm_of(self.experiment, customer_id, neutral_share=self.neutral_share)
+        return Place(segment_key, tone if arm == FITTING else NEUTRAL_TONE, arm)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "purpose": self.purpose,
+            "segments": list(self.segments),
+            "tones": dict(self.tones),
+            "written": sorted(self.written),
+            "neutral_share": self.neutral_share,
+            "experiment": self.experiment,
+        }
+
+
+def plan_of_campaign(campaign: Campaign, *, run: SegmentationRun | None) -> Plan:
+    """The rules as they stand now, before they are frozen."""
+    return Plan(
+        purpose=campaign.template.purpose,
+        run_id=run.pk if run else None,
+        segments=tuple(campaign.segments),
+        tones=dict(Segment.objects.values_list("key", "tone")),
+        written=frozenset(campaign.template.variants.values_list("tone", flat=True)),
+        neutral_share=campaign.neutral_share,
+        # Drawn anew for each campaign: method.md 4.1.
+        experiment=f"campaign {campaign.pk}",
+    )
+
+
+def plan_of_send(send: Send) -> Plan:
+    """The rules as they were frozen."""
+    frozen = send.frozen["plan"]
+    return Plan(
+        purpose=frozen["purpose"],
+        run_id=send.run_id,
+        segments=tuple(frozen["segments"]),
+        tones=frozen["tones"],
+        written=frozenset(frozen["written"]),
+        neutral_share=frozen["neutral_share"],
+        experiment=frozen["experiment"],
+    )
+
+
+def resolve_audience(
+    planned: Send | Campaign, *, at: datetime, run: SegmentationRun | None = None
+) -> Audience:
+    """The whole audience at once; for large lists go chunk by chunk instead."""
+    if isinstance(planned, Send):
+        plan = plan_of_send(planned)
+    else:
+        plan = plan_of_campaign(planned, run=run)
+    whole, keys = Audience(), set[str]()
+    for chunk in chunks():
+        part = decide(plan, chunk, at=at, taken=keys.intersection)
+        keys |= keys_of(chunk, part)
+        whole.update(part)
+    return whole
+
+
+def chunks(
+    *, after: int = 0, size: int = CUSTOMERS_A_CHUNK
+) -> Iterator[list[Customer]]:
+    """All customers by id, from the one after the given id on."""
+    while chunk := next_chunk(after=after, size=size):
+        yield chunk
+        after = chunk[-1].pk
+
+
+def next_chunk(*, after: int, size: int = CUSTOMERS_A_CHUNK) -> list[Customer]:
+    fields = ("pk", "email", "address_key", "timezone", "profiling_objected_at")
+    return list(
+        Customer.objects.filter(pk__gt=after).order_by("pk").only(*fields)[:size]
+    )
+
+
+def keys_of(chunk: list[Customer], part: Audience) -> set[str]:
+    """The mailboxes that this part of the audience will reach."""
+    return {customer.address_key for customer in chunk if customer.pk in part.included}
+
+
+def decide(
+    plan: Plan,
+    customers: list[Customer],
+    *,
+    at: datetime,
+    taken: Callable[[set[str]], set[str]],
+) -> Audience:
+    """Who of these customers matched, and of them who is in and who is out and why.
+
+    taken: which of these address keys an earlier part of the audience reaches already.
+    """
+    segment_of = _segments(plan, customers)
+    matched = [
+        customer
+        for customer in customers
+        if not plan.segments or segment_of[customer.pk] in plan.segments
+    ]
+    places = {one.pk: plan.place(one.pk, segment_of[one.pk]) for one in matched}
+    audience = Audience()
+    reachable = _reachable(matched, places, audience)
+    reasons = ineligible(
+        [(one.pk, one.email) for one, _ in reachable], purpose=plan.purpose, at=at
+    )
+    used = taken({one.address_key for one, _ in reachable})
+    for customer, wire in reachable:
+        place = places[customer.pk]
+        if customer.pk in reasons:
+            reason, detail = reasons[customer.pk]
+            audience.leave_out(customer.pk, reason, place, detail)
+        elif customer.address_key in used:
+            audience.leave_out(customer.pk, "duplicate_address", place)
+        else:
+            used.add(customer.address_key)
+            audience.included[customer.pk] = Recipient(*place, wire, customer.timezone)
+    return audience
+
+
+def ineligible(
+    people: list[tuple[int, str]], *, purpose: str, at: datetime
+) -> dict[int, tuple[str, str]]:
+    """Who of these (customer id, address) must not be mailed now: reason and detail.
+
+    Asked when the audience is made, and again when a batch is about to leave.
+    """
+    found: dict[int, tuple[str, str]] = {}
+    ids = [pk for pk, _ in people]
+    promotion = purpose == EmailTemplate.Purpose.PROMOTION
+    if promotion:
+        found.update({pk: ("held", why) for pk, why in held(ids, at=at).items()})
+        basis = marketing_basis(ids, at=at)
+        for pk in ids:
+            if basis.get(pk, Consent.Basis.WITHDRAWN) == Consent.Basis.WITHDRAWN:
+                found[pk] = ("no_consent", "")
+    never = suppressed_keys(address for _, address in people)
+    for pk, address in people:
+        if address_key(address) in never:
+            found[pk] = ("suppressed", "")
+    return found
+
+
+def _segments(plan: Plan, customers: list[Customer]) -> dict[int, str]:
+    """The segment of each; unknown for those in none and those who objected."""
+    found: dict[int, str] = {}
+    asked = [one.pk for one in customers if one.profiling_objected_at is None]
+    if plan.run_id is not None:
+        ids = iter(asked)
+        while part := list(islice(ids, CUSTOMERS_A_CHUNK)):
+            found.update(
+                Membership.objects.filter(
+                    run_id=plan.run_id, customer_id__in=part
+                ).values_list("customer_id", "segment__key")
+            )
+    return {one.pk: found.get(one.pk, UNKNOWN) for one in customers}
+
+
+def _reachable(
+    customers: list[Customer], places: dict[int, Place], audience: Audience
+) -> list[tuple[Customer, str]]:
+    reachable = []
+    for customer in customers:
+        place = places[customer.pk]
+        if not customer.email.strip():
+            audience.leave_out(customer.pk, "no_address", place)
+            continue
+        try:
+            reachable.append((customer, address_wire(customer.email)))
+        except InvalidAddress as problem:
+            detail = str(problem).partition("can't get mail: ")[2][:200]
+            audience.leave_out(customer.pk, "invalid_address", place, detail)
+    return reachable
+
+
+def reason_label(message: Message) -> str:
+    """Why this message did not leave, as a marketer reads it."""
+    known = LEFT_OUT_REASONS.get(message.reason)
+    label = known.label if known else message.reason.replace("_", " ")
+    return f"{label}: {message.detail}" if message.detail else label

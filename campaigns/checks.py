@@ -1,0 +1,108 @@
+"""What must not be wrong with a deployment that sends, each as one sentence."""
+
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from campaigns.sending.channels.anymail import OUTBOX, PROVIDERS
+
+SMTP = "smtp"
+
+
+@register("attune")
+def provider_is_known(**kwargs: Any) -> list[CheckMessage]:
+    known = (OUTBOX, SMTP, *PROVIDERS)
+    if settings.PROVIDER not in known:
+        return [
+            Error(
+                f"ATTUNE_PROVIDER needs one of {', '.join(known)}; "
+                f"it is {settings.PROVIDER!r}.",
+                id="attune.E001",
+            )
+        ]
+    if settings.PROVIDER == "amazon_ses" and find_spec("boto3") is None:
+        return [
+            Error(
+                "ATTUNE_PROVIDER is amazon_ses, which needs boto3: install "
+                "attune[production].",
+                id="attune.E002",
+            )
+        ]
+    if settings.PROVIDER == "sendgrid":
+        return [
+            Warning(
+                "Anymail no longer tests its SendGrid backend: choose another provider "
+                "where you can.",
+                id="attune.W001",
+            )
+        ]
+    return []
+
+
+@register("attune")
+def anymail_is_strict(**kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.ANYMAIL.get("IGNORE_UNSUPPORTED_FEATURES"):
+        found.append(
+            Error(
+                "IGNORE_UNSUPPORTED_FEATURES would drop List-Unsubscribe from mails "
+                "without a word: take it out of ATTUNE_PROVIDER_OPTIONS.",
+                id="attune.E003",
+            )
+        )
+    if settings.ANYMAIL.get("DEBUG_API_REQUESTS") and not settings.DEBUG:
+        found.append(
+            Error(
+                "DEBUG_API_REQUESTS prints every mail and the provider's key: take it "
+                "out of ATTUNE_PROVIDER_OPTIONS.",
+                id="attune.E004",
+            )
+        )
+    if settings.ANYMAIL.get("IGNORE_RECIPIENT_STATUS"):
+        found.append(
+            Error(
+                "IGNORE_RECIPIENT_STATUS would count refused mails as sent: take it "
+                "out of ATTUNE_PROVIDER_OPTIONS.",
+                id="attune.E005",
+            )
+        )
+    return found
+
+
+@register("attune")
+def secrets_are_long(**kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if any(len(key) < 16 for key in settings.TRACKING_KEYS):
+        found.append(
+            Error(
+                "A key of ATTUNE_TRACKING_KEYS is shorter than 16 characters: anybody "
+                "could guess unsubscribe links. Make it longer.",
+                id="attune.E006",
+            )
+        )
+    if len(settings.WEBHOOK_SECRET) < 16:
+        found.append(
+            Error(
+                "ATTUNE_WEBHOOK_SECRET is shorter than 16 characters: anybody could "
+                "forge a provider's reports. Make it longer.",
+                id="attune.E007",
+            )
+        )
+    return found
+
+
+@register("attune", deploy=True)
+def links_can_be_reached(**kwargs: Any) -> list[CheckMessage]:
+    base = urlsplit(settings.BASE_URL)
+    if base.scheme != "https" or (base.hostname or "").startswith(("127.", "local")):
+        return [
+            Warning(
+                f"ATTUNE_BASE_URL is {settings.BASE_URL}: one-click unsubscribe needs "
+                "an https address that everybody can reach.",
+                id="attune.W002",
+            )
+        ]
+    return []

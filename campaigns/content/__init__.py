@@ -1,0 +1,1 @@
+"""What a mail says: layout, words, data, links. Pure: values in, values out."""

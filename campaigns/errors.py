@@ -1,0 +1,31 @@
+"""What can go wrong with a campaign, each as a sentence that says what to do next."""
+
+from collections.abc import Sequence
+
+
+class CampaignsError(ValueError):
+    """The parent of every error of this room."""
+
+
+class CannotSchedule(CampaignsError):
+    """A campaign that is not ready; problems names everything that is missing."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(" ".join(self.problems))
+
+
+class WrongState(CampaignsError):
+    """What was asked for can't be done with a send in this state."""
+
+
+class LostLease(CampaignsError):
+    """Another process has taken the batch over: nothing may be written about it."""
+
+
+class ProviderMisconfigured(CampaignsError):
+    """The provider, or its options, can't be used as they are set."""
+
+
+class CannotSettle(CampaignsError):
+    """Only a message in doubt can be settled by a person."""

@@ -1,0 +1,295 @@
+"""From a segment to messages that have left."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from campaigns.content.designs import TONES
+from customers.models import Customer
+from segmentation.models import SegmentationRun
+
+
+def tone_choices() -> list[tuple[str, str]]:
+    return [(tone.key, tone.label) for tone in TONES]
+
+
+def new_public_id() -> int:
+    """A random positive 63-bit number: all the outside ever learns of a message."""
+    return secrets.randbits(63) or 1
+
+
+class Sender(models.Model):
+    """Who a mail comes from, and where that shop can be reached by post."""
+
+    shop_name = models.CharField(max_length=120)
+    from_name = models.CharField(max_length=120)
+    from_address = models.EmailField(max_length=320)
+    reply_to = models.EmailField(max_length=320, blank=True)
+    postal_address = models.TextField(
+        blank=True, help_text=_("Shown under every mail; the law asks for it.")
+    )
+
+    def __str__(self) -> str:
+        return f"{self.from_name} <{self.from_address}>"
+
+
+class EmailTemplate(models.Model):
+    """One design and its words. What is offered stands here, once for all tones."""
+
+    class Purpose(models.TextChoices):
+        PROMOTION = "promotion", _("promotion")
+        SERVICE = "service", _("service notice")
+
+    name = models.CharField(max_length=120, unique=True)
+    design = models.CharField(max_length=60)
+    purpose = models.CharField(
+        max_length=10, choices=Purpose, default=Purpose.PROMOTION
+    )
+    # MJML with named blocks; starts as a copy of the design's layout.mjml.
+    layout = models.TextField()
+    offer = models.TextField(blank=True)
+    terms = models.TextField(blank=True)
+    button_label = models.CharField(max_length=60, blank=True)
+    button_url = models.URLField(max_length=1000, blank=True)
+    offer_ends_on = models.DateField(null=True, blank=True)
+    footer_reason = models.CharField(max_length=200, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Variant(models.Model):
+    """The words of each block in one tone."""
+
+    template = models.ForeignKey(
+        EmailTemplate, on_delete=models.CASCADE, related_name="variants"
+    )
+    tone = models.CharField(max_length=20, choices=tone_choices)
+    subject = models.CharField(max_length=200)
+    preheader = models.CharField(max_length=200, blank=True)
+    # {block name: words}; names are designs.VARIANT_BLOCKS.
+    blocks = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["template", "tone"], name="one_variant_per_tone"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} ({self.get_tone_display()})"
+
+
+class Campaign(models.Model):
+    """What a marketer plans: a template, an audience, a time, rules."""
+
+    name = models.CharField(max_length=120)
+    template = models.ForeignKey(EmailTemplate, on_delete=models.PROTECT)
+    sender = models.ForeignKey(Sender, on_delete=models.PROTECT)
+    # Segment keys; empty means everyone.
+    segments = models.JSONField(default=list, blank=True)
+    # Share of each segment that gets the neutral tone all the same (method.md 4.1).
+    neutral_share = models.FloatField(default=0.2)
+    # Local wall time of each customer instead of one instant for all.
+    local_time = models.BooleanField(default=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Send(models.Model):
+    """One dated execution of a campaign, with its words frozen."""
+
+    class State(models.TextChoices):
+        SCHEDULED = "scheduled", _("scheduled")
+        PREPARING = "preparing", _("preparing")
+        SENDING = "sending", _("sending")
+        PAUSED = "paused", _("paused")
+        SENT = "sent", _("sent")
+        CANCELLED = "cancelled", _("cancelled")
+        MISSED = "missed", _("missed")
+        FAILED = "failed", _("failed")
+
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.PROTECT, related_name="sends"
+    )
+    state = models.CharField(
+        max_length=10, choices=State, default=State.SCHEDULED, db_index=True
+    )
+    # Why it is paused, missed or failed, in words for a marketer.
+    state_reason = models.CharField(max_length=500, blank=True)
+    scheduled_at = models.DateTimeField()
+    run = models.ForeignKey(
+        SegmentationRun, null=True, blank=True, on_delete=models.PROTECT
+    )
+    # Frozen when scheduled: sender, purpose, segments and their tones, neutral share.
+    frozen = models.JSONField(default=dict)
+    content_hash = models.CharField(max_length=64, blank=True)
+    # Materialising goes by customer id and can be taken up again from here.
+    prepared_up_to = models.BigIntegerField(default=0)
+    prepared_at = models.DateTimeField(null=True, blank=True)
+    audience_size = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-scheduled_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.campaign} on {self.scheduled_at:%Y-%m-%d %H:%M}"
+
+
+class SendVariant(models.Model):
+    """The frozen, compiled words of one tone in one send."""
+
+    send = models.ForeignKey(Send, on_delete=models.CASCADE, related_name="variants")
+    tone = models.CharField(max_length=20)
+    # CompiledVariant.to_json(): skeletons, slots, link table, sha256.
+    compiled = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["send", "tone"], name="one_frozen_variant_per_tone"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tone} words of send {self.send_id}"
+
+
+class Batch(models.Model):
+    """Messages handed over in one go: the unit of claim, of intent and of doubt."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        CLAIMED = "claimed", _("claimed")
+        HANDING_OVER = "handing_over", _("being handed over")
+        DONE = "done", _("done")
+        IN_DOUBT = "in_doubt", _("in doubt")
+        CANCELLED = "cancelled", _("cancelled")
+
+    send = models.ForeignKey(Send, on_delete=models.CASCADE, related_name="batches")
+    variant = models.ForeignKey(SendVariant, on_delete=models.PROTECT)
+    lane = models.CharField(max_length=20, default="bulk")
+    state = models.CharField(max_length=14, choices=State, default=State.WAITING)
+    # Copied from the send so that a claim filters on this row's columns only.
+    paused = models.BooleanField(default=False)
+    not_before = models.DateTimeField()
+    owner = models.CharField(max_length=60, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveIntegerField(default=0)
+    generation = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    idempotency_key = models.CharField(max_length=40, blank=True)
+    # Message ids and payload digest, written before any byte leaves.
+    intent = models.JSONField(null=True, blank=True)
+    intent_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=40, blank=True)
+    outcome_detail = models.CharField(max_length=500, blank=True)
+    outcome_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["lane", "not_before", "id"],
+                condition=models.Q(state="waiting"),
+                name="batch_waiting",
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=models.Q(state__in=["claimed", "handing_over"]),
+                name="batch_leased",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.pk} of send {self.send_id}"
+
+
+class Message(models.Model):
+    """One email: one row per (send, customer), also for those left out."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        HANDING_OVER = "handing_over", _("being handed over")
+        ACCEPTED = "accepted", _("accepted")
+        IN_DOUBT = "in_doubt", _("in doubt")
+        FAILED = "failed", _("not sent: refused")
+        LEFT_OUT = "left_out", _("not sent: left out")
+        CANCELLED = "cancelled", _("not sent: cancelled")
+
+    class Arm(models.TextChoices):
+        FITTING = "fitting", _("fitting tone")
+        NEUTRAL = "neutral", _("neutral control")
+
+    send = models.ForeignKey(Send, on_delete=models.PROTECT, related_name="messages")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, related_name="messages"
+    )
+    public_id = models.BigIntegerField(unique=True, default=new_public_id)
+    state = models.CharField(max_length=14, choices=State, default=State.WAITING)
+    # One word of audience.LEFT_OUT_REASONS, or the class of a refusal or a doubt.
+    reason = models.CharField(max_length=200, blank=True)
+    # The same in words, where there is more to say: what is missing, who settled it.
+    detail = models.CharField(max_length=200, blank=True)
+    # True at launch, frozen with the send.
+    address_wire = models.CharField(max_length=320, blank=True)
+    segment_key = models.CharField(max_length=40)
+    tone = models.CharField(max_length=20)
+    arm = models.CharField(max_length=10, choices=Arm, default=Arm.FITTING)
+    batch = models.ForeignKey(
+        Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="messages"
+    )
+    provider_message_id = models.CharField(max_length=200, blank=True, db_index=True)
+    handed_over_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["send", "customer"], name="one_message_per_customer"
+            ),
+            models.UniqueConstraint(
+                fields=["send", "address_wire"],
+                condition=~models.Q(state="left_out"),
+                name="one_message_per_address",
+            ),
+        ]
+        indexes = [models.Index(fields=["send", "state"])]
+
+    def __str__(self) -> str:
+        return f"message {self.public_id}"
+
+
+class EngineNode(models.Model):
+    """The heartbeat of one sending process."""
+
+    name = models.CharField(max_length=120, unique=True)
+    role = models.CharField(max_length=20)
+    started_at = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    detail: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict
+    )
+
+    def __str__(self) -> str:
+        return self.name

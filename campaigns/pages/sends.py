@@ -1,0 +1,296 @@
+"""Campaigns: preflight, schedule, live progress, names, pause, resume, cancel."""
+
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from campaigns.audience import LEFT_OUT_REASONS, resolve_audience
+from campaigns.content.designs import TONES
+from campaigns.errors import CampaignsError, CannotSchedule
+from campaigns.forms import ScheduleForm
+from campaigns.models import Campaign, Message, Send
+from campaigns.pages import page
+from campaigns.services import (
+    Preflight,
+    Progress,
+    cancel_send,
+    pause_send,
+    preflight,
+    resume_send,
+    schedule_send,
+    send_progress,
+    settle_in_doubt,
+)
+from customers.models import Customer
+from segmentation.models import Segment
+
+NAMES_A_PAGE = 50
+TONE_LABELS = {tone.key: tone.label for tone in TONES}
+ACTIONS = {"pause": pause_send, "resume": resume_send, "cancel": cancel_send}
+DONE_WORDS = {
+    "pause": "Paused. What is being handed over now still leaves.",
+    "resume": "It goes on where it stopped.",
+    "cancel": "Cancelled. What is out stays out.",
+}
+STILL_MOVING = (
+    Send.State.SCHEDULED,
+    Send.State.PREPARING,
+    Send.State.SENDING,
+)
+
+
+def campaign_page(
+    request: HttpRequest, campaign: Campaign, form: ScheduleForm | None = None
+) -> HttpResponse:
+    """The preflight: who gets it, who not and why, what is in the way."""
+    found = preflight(campaign, at=timezone.now())
+    return page(
+        request,
+        "campaigns/campaign.html",
+        title=campaign.name,
+        crumbs=[
+            ("Campaigns", reverse("admin:campaigns_campaign_changelist")),
+            (campaign.name, None),
+        ],
+        campaign=campaign,
+        found=found,
+        steps=_steps(found),
+        tones=sorted(
+            (
+                (key, TONE_LABELS.get(key, key), count)
+                for key, count in found.tones.items()
+            ),
+            key=lambda row: -row[2],
+        ),
+        segments=_segments(found),
+        sends=campaign.sends.all()[:10],
+        form=form or ScheduleForm(),
+    )
+
+
+def _steps(found: Preflight) -> list[dict[str, Any]]:
+    matched = max(1, found.steps[0].remaining)
+    return [
+        {
+            "step": step,
+            "in": 100 * step.remaining / matched,
+            "out": 100 * step.out / matched,
+            "has_names": step.key in LEFT_OUT_REASONS,
+        }
+        for step in found.steps
+    ]
+
+
+def _segments(found: Preflight) -> list[tuple[Segment, int]]:
+    return [
+        (segment, found.segments[segment.key])
+        for segment in Segment.objects.all()
+        if segment.key in found.segments
+    ]
+
+
+@require_POST
+def schedule(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Freeze the words and put the send on the timetable."""
+    campaign = get_object_or_404(Campaign, pk=pk)
+    form = ScheduleForm(request.POST)
+    if not form.is_valid():
+        return campaign_page(request, campaign, form)
+    now = timezone.now()
+    try:
+        made = schedule_send(
+            campaign,
+            scheduled_at=form.cleaned_data["when"] or now,
+            at=now,
+            by=cast(User, request.user),
+        )
+    except CannotSchedule as problem:
+        for sentence in problem.problems:
+            messages.error(request, sentence)
+        return HttpResponseRedirect(
+            reverse("admin:campaigns_campaign_change", args=[pk])
+        )
+    return HttpResponseRedirect(reverse("campaigns:send", args=[made.pk]))
+
+
+@require_safe
+def left_out_now(request: HttpRequest, pk: int, reason: str) -> HttpResponse:
+    """The names behind a number of the preflight."""
+    campaign = get_object_or_404(Campaign, pk=pk)
+    if reason not in LEFT_OUT_REASONS:
+        raise Http404(f"There is no reason {reason}.")
+    audience = resolve_audience(campaign, at=timezone.now())
+    ids = sorted(
+        customer for customer, why in audience.left_out.items() if why == reason
+    )
+    after = _number(request, "after")
+    shown = [customer for customer in ids if customer > after][:NAMES_A_PAGE]
+    customers = Customer.objects.in_bulk(shown)
+    return page(
+        request,
+        "campaigns/names.html",
+        title=LEFT_OUT_REASONS[reason].label.capitalize(),
+        crumbs=_crumbs(campaign, LEFT_OUT_REASONS[reason].label),
+        total=len(ids),
+        sentence=LEFT_OUT_REASONS[reason].sentence,
+        rows=[
+            (customers[customer], audience.outs[customer].detail)
+            for customer in shown
+            if customer in customers
+        ],
+        following=shown[-1] if len(shown) == NAMES_A_PAGE else None,
+    )
+
+
+@require_safe
+def send(request: HttpRequest, pk: int) -> HttpResponse:
+    """Watch one send: progress, doubt by name, who was not mailed and why."""
+    shown = get_object_or_404(Send.objects.select_related("campaign"), pk=pk)
+    doubtful = shown.messages.filter(
+        state=Message.State.IN_DOUBT, settled_at=None
+    ).select_related("customer")
+    return page(
+        request,
+        "campaigns/send.html",
+        title=str(shown.campaign),
+        crumbs=_crumbs(shown.campaign, f"{shown.scheduled_at:%d %b %Y}"),
+        doubtful=doubtful[:NAMES_A_PAGE],
+        **_live(shown, at=timezone.now()),
+    )
+
+
+@require_safe
+def live(request: HttpRequest, pk: int) -> HttpResponse:
+    """The part of the page that moves."""
+    shown = get_object_or_404(Send.objects.select_related("campaign"), pk=pk)
+    return page(request, "campaigns/live.html", **_live(shown, at=timezone.now()))
+
+
+def _live(shown: Send, *, at: datetime) -> dict[str, Any]:
+    progress = send_progress(shown, at=at)
+    return {
+        "send": shown,
+        "progress": progress,
+        "buckets": _buckets(progress),
+        "reasons": [
+            (
+                LEFT_OUT_REASONS[key].label if key in LEFT_OUT_REASONS else key,
+                key if key in LEFT_OUT_REASONS else "other",
+                count,
+            )
+            for key, count in sorted(
+                progress.reasons.items(), key=lambda item: -item[1]
+            )
+        ],
+        "moving": shown.state in STILL_MOVING,
+        "can_pause": shown.state in STILL_MOVING,
+        "can_resume": shown.state in (Send.State.PAUSED, Send.State.MISSED),
+        "can_cancel": shown.state
+        in (*STILL_MOVING, Send.State.PAUSED, Send.State.MISSED),
+    }
+
+
+def _buckets(progress: Progress) -> list[dict[str, Any]]:
+    audience = max(1, progress.audience)
+    parts = [
+        ("accepted", "accepted", progress.accepted),
+        ("handing_over", "being handed over", progress.handing_over),
+        ("in_doubt", "in doubt", progress.in_doubt),
+        ("not_sent", "not sent", progress.not_sent),
+        ("waiting", "waiting", progress.waiting),
+    ]
+    return [
+        {"key": key, "label": label, "count": count, "width": 100 * count / audience}
+        for key, label, count in parts
+    ]
+
+
+@require_safe
+def names(request: HttpRequest, pk: int, state: str) -> HttpResponse:
+    """The people in one bucket of a send, fifty at a time: ?reason=, ?after=."""
+    shown = get_object_or_404(Send.objects.select_related("campaign"), pk=pk)
+    states = {
+        "not_sent": ("left_out", "failed", "cancelled"),
+        **{choice: (choice,) for choice in Message.State.values},
+    }.get(state)
+    if states is None:
+        raise Http404(f"There is no bucket {state}.")
+    found = shown.messages.filter(state__in=states, pk__gt=_number(request, "after"))
+    reason = request.GET.get("reason", "")
+    if reason:
+        found = found.filter(reason=reason)
+    rows = list(found.select_related("customer").order_by("pk")[:NAMES_A_PAGE])
+    label = state.replace("_", " ")
+    return page(
+        request,
+        "campaigns/names.html",
+        title=f"{label.capitalize()}: {shown.campaign}",
+        crumbs=_crumbs(shown.campaign, label),
+        sentence=LEFT_OUT_REASONS[reason].sentence
+        if reason in LEFT_OUT_REASONS
+        else "",
+        rows=[(row.customer, row.detail or row.reason) for row in rows],
+        reason=reason,
+        following=rows[-1].pk if len(rows) == NAMES_A_PAGE else None,
+    )
+
+
+@require_POST
+def act(request: HttpRequest, pk: int, action: str) -> HttpResponseBase:
+    """Pause, resume or cancel."""
+    if action not in ACTIONS:
+        raise Http404(f"There is no action {action}.")
+    shown = get_object_or_404(Send, pk=pk)
+    try:
+        ACTIONS[action](shown, at=timezone.now(), by=cast(User, request.user))
+        messages.success(request, DONE_WORDS[action])
+    except CampaignsError as problem:
+        messages.error(request, str(problem))
+    return HttpResponseRedirect(reverse("campaigns:send", args=[pk]))
+
+
+@require_POST
+def settle(request: HttpRequest, pk: int, as_: str) -> HttpResponseBase:
+    """A person decides about one message in doubt."""
+    if as_ not in ("accepted", "left"):
+        raise Http404("In doubt ends as accepted, or is left.")
+    message = get_object_or_404(Message, pk=pk)
+    try:
+        settle_in_doubt(
+            message,
+            as_=cast(Literal["accepted", "left"], as_),
+            by=cast(User, request.user),
+            at=timezone.now(),
+        )
+    except CampaignsError as problem:
+        messages.error(request, str(problem))
+    return HttpResponseRedirect(reverse("campaigns:send", args=[message.send_id]))
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    value = request.GET.get(name, "")
+    return int(value) if value.isdecimal() and len(value) < 19 else 0
+
+
+def _crumbs(campaign: Campaign, last: str) -> list[tuple[str, str | None]]:
+    return [
+        ("Campaigns", reverse("admin:campaigns_campaign_changelist")),
+        (
+            campaign.name,
+            reverse("admin:campaigns_campaign_change", args=[campaign.pk]),
+        ),
+        (last, None),
+    ]

@@ -1,0 +1,283 @@
+"""Templates: tones side by side, words, what is offered, the layout, previews."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import escape
+from django.views.decorators.http import require_POST, require_safe
+
+from campaigns.content.designs import NEUTRAL, TONES, VARIANT_BLOCKS, Tone
+from campaigns.content.lint import Finding, lint_template, lint_words
+from campaigns.content.problems import TemplateError, UndefinedValue
+from campaigns.content.render import RenderedEmail
+from campaigns.errors import CampaignsError
+from campaigns.forms import (
+    LayoutForm,
+    SharedForm,
+    TestMailForm,
+    WordsForm,
+    example_sender,
+)
+from campaigns.models import EmailTemplate, Sender, Variant
+from campaigns.pages import framed, page
+from campaigns.rendering import sender_facts, shared_blocks, words_of
+from campaigns.services import preview_message, send_test
+from customers.models import Customer
+from segmentation.models import Membership
+
+TONE_OF = {tone.key: tone for tone in TONES}
+SIDE_BY_SIDE = 2
+
+
+def template_page(request: HttpRequest, template: EmailTemplate) -> HttpResponse:
+    """Blocks × tones, two previews beside each other, and what to mend."""
+    variants = {variant.tone: variant for variant in template.variants.all()}
+    columns = [(tone, variants[tone.key]) for tone in TONES if tone.key in variants]
+    columns.sort(key=lambda column: column[0].key != NEUTRAL)
+    chosen = [key for key in request.GET.getlist("tone") if key in variants]
+    shown = (chosen or [tone.key for tone, _ in columns])[:SIDE_BY_SIDE]
+    findings = findings_of(template)
+    return page(
+        request,
+        "campaigns/template.html",
+        title=template.name,
+        crumbs=[
+            ("Templates", reverse("admin:campaigns_emailtemplate_changelist")),
+            (template.name, None),
+        ],
+        template=template,
+        columns=columns,
+        rows=[
+            (block, [variant.blocks.get(block, "") for _, variant in columns])
+            for block in VARIANT_BLOCKS
+        ],
+        missing=[tone for tone in TONES if tone.key not in variants],
+        previews=[(TONE_OF[key], example_customer(TONE_OF[key])) for key in shown],
+        findings=findings,
+        blocking=[finding for finding in findings if finding.severity == "blocks"],
+        test_form=TestMailForm(),
+    )
+
+
+def findings_of(template: EmailTemplate) -> list[Finding]:
+    """What the lint says of all tones."""
+    words = {variant.tone: words_of(variant) for variant in template.variants.all()}
+    try:
+        return lint_template(
+            template.layout,
+            shared_blocks(template),
+            words,
+            sender_facts(example_sender()),
+        )
+    except TemplateError as error:
+        return [
+            Finding("blocks", "markup", problem.part, "", problem.message, problem.hint)
+            for problem in error.problems
+        ]
+
+
+def example_customer(tone: Tone) -> Customer | None:
+    """Somebody who would get this tone: the surest member of its segment."""
+    member = (
+        Membership.objects.filter(run__state="published", segment__tone=tone.key)
+        .select_related("customer")
+        .order_by("-probability")
+        .first()
+    )
+    return member.customer if member else Customer.objects.first()
+
+
+def words(request: HttpRequest, pk: int, tone: str) -> HttpResponseBase:
+    """The words of one tone; a tone that is missing is written here first."""
+    template = get_object_or_404(EmailTemplate, pk=pk)
+    if tone not in TONE_OF:
+        raise Http404(f"There is no tone {tone}.")
+    variant = template.variants.filter(tone=tone).first() or _draft(template, tone)
+    form = WordsForm(request.POST or None, instance=variant)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, f"The {tone} words are kept.")
+        return _to_template(template)
+    return page(
+        request,
+        "campaigns/words.html",
+        title=f"{template.name}: {TONE_OF[tone].label}",
+        crumbs=_crumbs(template, TONE_OF[tone].label),
+        template=template,
+        tone=TONE_OF[tone],
+        form=form,
+        findings=lint_words(words_of(form.instance), shared_blocks(template), tone),
+        neutral=template.variants.filter(tone=NEUTRAL).first(),
+        customer=example_customer(TONE_OF[tone]),
+        kept=variant.pk is not None,
+    )
+
+
+def _draft(template: EmailTemplate, tone: str) -> Variant:
+    neutral = template.variants.filter(tone=NEUTRAL).first()
+    return Variant(
+        template=template,
+        tone=tone,
+        subject=neutral.subject if neutral else "",
+        preheader=neutral.preheader if neutral else "",
+        blocks=dict(neutral.blocks) if neutral else {},
+    )
+
+
+@require_POST
+def remove(request: HttpRequest, pk: int, tone: str) -> HttpResponseBase:
+    """Drop a tone; its segment then gets the neutral words."""
+    template = get_object_or_404(EmailTemplate, pk=pk)
+    if tone == NEUTRAL:
+        messages.error(
+            request, "Neutral stays: it is what everyone without a tone of theirs gets."
+        )
+    else:
+        template.variants.filter(tone=tone).delete()
+        messages.success(request, f"The {tone} words are gone; neutral is used.")
+    return _to_template(template)
+
+
+def shared(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """What is the same for everyone."""
+    template = get_object_or_404(EmailTemplate, pk=pk)
+    form = SharedForm(request.POST or None, instance=template)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Kept, in every tone at once.")
+        return _to_template(template)
+    return page(
+        request,
+        "campaigns/shared.html",
+        title=f"{template.name}: what is the same for everyone",
+        crumbs=_crumbs(template, "The offer"),
+        template=template,
+        form=form,
+    )
+
+
+def layout(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The MJML of the design."""
+    template = get_object_or_404(EmailTemplate, pk=pk)
+    form = LayoutForm(request.POST or None, instance=template)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "The layout is kept.")
+        return _to_template(template)
+    return page(
+        request,
+        "campaigns/layout.html",
+        title=f"{template.name}: layout",
+        crumbs=_crumbs(template, "Layout"),
+        template=template,
+        form=form,
+    )
+
+
+@require_safe
+def preview(request: HttpRequest, pk: int, tone: str) -> HttpResponse:
+    """The mail as one customer gets it, for a frame: ?customer=ID&part=text."""
+    template = get_object_or_404(EmailTemplate, pk=pk)
+    if tone not in TONE_OF:
+        raise Http404(f"There is no tone {tone}.")
+    number = request.GET.get("customer", "")
+    chosen = (
+        Customer.objects.filter(pk=int(number)).first() if number.isdecimal() else None
+    )
+    customer = chosen or example_customer(TONE_OF[tone])
+    rendered, problem = try_preview(template, tone, customer)
+    if rendered is None:
+        return framed(f"<p style='font:16px sans-serif'>{escape(problem)}</p>")
+    if request.GET.get("part") == "text":
+        style = "font:14px/1.6 monospace;white-space:pre-wrap;margin:24px"
+        return framed(f"<pre style='{style}'>{escape(rendered.text)}</pre>")
+    if request.GET.get("dark"):
+        return framed(as_if_dark(rendered.html))
+    return framed(rendered.html)
+
+
+def as_if_dark(html: str) -> str:
+    """The mail's own dark rules, applied whatever this browser prefers."""
+    return html.replace("(prefers-color-scheme: dark)", "all")
+
+
+def try_preview(
+    template: EmailTemplate, tone: str, customer: Customer | None
+) -> tuple[RenderedEmail | None, str]:
+    """The rendered mail, or why there is none."""
+    sender = Sender.objects.first()
+    if customer is None:
+        return None, "There are no customers yet: import a history to see a preview."
+    if sender is None:
+        return None, "There is no sender yet: add one, then this shows the mail."
+    try:
+        rendered = preview_message(
+            template, tone, customer, sender=sender, at=timezone.now()
+        )
+    except (TemplateError, UndefinedValue, CampaignsError) as problem:
+        return None, str(problem)
+    return rendered, ""
+
+
+@require_POST
+def test_mail(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """One mail to an address of one's own."""
+    template = get_object_or_404(EmailTemplate, pk=pk)
+    form = TestMailForm(request.POST)
+    sender = Sender.objects.first()
+    if not form.is_valid():
+        messages.error(request, "A test mail needs an address and a tone.")
+    elif sender is None:
+        messages.error(request, "There is no sender yet: add one first.")
+    else:
+        _send_test(request, template, form.cleaned_data, sender)
+    return _to_template(template)
+
+
+def _send_test(
+    request: HttpRequest, template: EmailTemplate, data: dict[str, Any], sender: Sender
+) -> None:
+    customer = example_customer(TONE_OF[data["tone"]])
+    if customer is None:
+        messages.error(request, "There are no customers yet to take words from.")
+        return
+    try:
+        send_test(
+            template,
+            data["tone"],
+            customer=customer,
+            to=data["to"],
+            sender=sender,
+            at=timezone.now(),
+        )
+    except (CampaignsError, TemplateError, UndefinedValue) as problem:
+        messages.error(request, f"The test mail was not sent: {problem}")
+    else:
+        messages.success(request, f"A test mail is on its way to {data['to']}.")
+
+
+def _to_template(template: EmailTemplate) -> HttpResponseRedirect:
+    return HttpResponseRedirect(
+        reverse("admin:campaigns_emailtemplate_change", args=[template.pk])
+    )
+
+
+def _crumbs(template: EmailTemplate, last: str) -> list[tuple[str, str | None]]:
+    return [
+        ("Templates", reverse("admin:campaigns_emailtemplate_changelist")),
+        (
+            template.name,
+            reverse("admin:campaigns_emailtemplate_change", args=[template.pk]),
+        ),
+        (last, None),
+    ]

@@ -1,0 +1,319 @@
+"""Before a send: what stands in its way, who it would reach, and freezing it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+
+from campaigns.audience import (
+    CUSTOMERS_A_CHUNK,
+    LEFT_OUT_REASONS,
+    NEUTRAL_TONE,
+    UNKNOWN,
+    Audience,
+    Plan,
+    chunks,
+    decide,
+    keys_of,
+    plan_of_campaign,
+)
+from campaigns.content.lint import Finding, lint_template
+from campaigns.content.problems import TemplateError
+from campaigns.content.render import CompiledVariant
+from campaigns.errors import CannotSchedule, ProviderMisconfigured
+from campaigns.models import Campaign, EngineNode, Send, SendVariant, Variant
+from campaigns.rendering import (
+    compile_template,
+    sender_facts,
+    shared_blocks,
+    words_of,
+)
+from campaigns.sending.channels import batch_size_of
+from segmentation.models import Segment
+from segmentation.services import published_run
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+# A sender that has not been heard of for so long is not running.
+SENDER_SILENT: Final = timedelta(seconds=30)
+NOBODY_SENDS: Final = (
+    "No sender is running: start run_engine, or a worker with beat. "
+    "Until then the send waits."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the funnel: who is taken out here, and how many remain."""
+
+    key: str
+    label: str
+    remaining: int
+    out: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """steps: from matched to will be mailed. tones: tone → customers, both arms.
+
+    problems stop a schedule; warnings do not.
+    """
+
+    steps: tuple[Step, ...]
+    tones: dict[str, int]
+    segments: dict[str, int]
+    control: int
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def can_schedule(self) -> bool:
+        return not self.problems
+
+    @property
+    def will_be_mailed(self) -> int:
+        return self.steps[-1].remaining
+
+
+@dataclass(slots=True)
+class _Counts:
+    matched: int = 0
+    out: Counter[str] = field(default_factory=Counter)
+    tones: Counter[str] = field(default_factory=Counter)
+    segments: Counter[str] = field(default_factory=Counter)
+    control: int = 0
+
+    def add(self, part: Audience) -> None:
+        self.matched += len(part)
+        self.out.update(part.left_out.values())
+        for recipient in part.included.values():
+            self.tones[recipient.tone] += 1
+            self.segments[recipient.segment_key] += 1
+            self.control += recipient.arm == "neutral"
+
+
+def preflight(campaign: Campaign, *, at: datetime) -> Preflight:
+    """Who would get this campaign now, who not and why, and what is in its way."""
+    run = published_run()
+    plan = plan_of_campaign(campaign, run=run)
+    problems = readiness(campaign)
+    findings = _findings(campaign)
+    problems += [_sentence(one) for one in findings if one.severity == "blocks"]
+    counts = _count(plan, at=at)
+    if not counts.matched:
+        problems.append("No customer matches: choose other segments, or import a file.")
+    elif counts.matched == counts.out.total():
+        problems.append("Everyone who matches is left out: nobody would get a mail.")
+    warnings = [_sentence(one) for one in findings if one.severity != "blocks"]
+    warnings += _warnings(campaign, plan, at=at)
+    return Preflight(
+        steps=_steps(counts),
+        tones=dict(counts.tones),
+        segments=dict(counts.segments),
+        control=counts.control,
+        problems=tuple(dict.fromkeys(problems)),
+        warnings=tuple(dict.fromkeys(warnings)),
+        findings=tuple(findings),
+    )
+
+
+def _count(plan: Plan, *, at: datetime) -> _Counts:
+    counts, keys = _Counts(), set[str]()
+    for chunk in chunks(size=CUSTOMERS_A_CHUNK):
+        part = decide(plan, chunk, at=at, taken=keys.intersection)
+        keys |= keys_of(chunk, part)
+        counts.add(part)
+    return counts
+
+
+def _steps(counts: _Counts) -> tuple[Step, ...]:
+    steps = [
+        Step(
+            "matched",
+            "matched",
+            counts.matched,
+            0,
+            "Customers in the segments of this campaign.",
+        )
+    ]
+    remaining = counts.matched
+    for key, reason in LEFT_OUT_REASONS.items():
+        out = counts.out[key]
+        remaining -= out
+        if out:
+            steps.append(Step(key, reason.label, remaining, out, reason.sentence))
+    steps.append(
+        Step("mailed", "will be mailed", remaining, 0, "Each of them gets one mail.")
+    )
+    return tuple(steps)
+
+
+def readiness(campaign: Campaign) -> list[str]:
+    """What must be put right before this campaign can be scheduled."""
+    problems = []
+    template, sender = campaign.template, campaign.sender
+    if not template.variants.filter(tone=NEUTRAL_TONE).exists():
+        problems.append(
+            f"The template {template.name} has no words in the neutral tone: write "
+            "them, since everyone without a fitting tone gets them."
+        )
+    if not sender.from_address.strip():
+        problems.append("The sender has no address: give it one to send from.")
+    if not sender.postal_address.strip():
+        problems.append(
+            "The sender has no postal address: add it, the law asks for it in every "
+            "mail."
+        )
+    known = set(Segment.objects.values_list("key", flat=True))
+    for key in campaign.segments:
+        if key not in known:
+            problems.append(f"There is no segment {key}: choose others.")
+    if not 0 <= campaign.neutral_share <= 1:
+        problems.append("The neutral share needs a number from 0 to 1.")
+    try:
+        batch_size_of(settings.PROVIDER)
+    except ProviderMisconfigured as problem:
+        problems.append(str(problem))
+    return problems
+
+
+def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
+    warnings = []
+    if plan.run_id is None:
+        warnings.append(
+            "No segments are in use yet: everyone gets the neutral tone. Refresh the "
+            "segments first to change that."
+        )
+    elif plan.written == {NEUTRAL_TONE}:
+        warnings.append("Only the neutral tone has words: everyone gets those.")
+    if not sender_is_running(at=at):
+        warnings.append(NOBODY_SENDS)
+    host = urlsplit(settings.BASE_URL).hostname or ""
+    if settings.PROVIDER != "outbox" and (
+        host == "localhost" or host.startswith("127.")
+    ):
+        warnings.append(
+            f"Links in the mails lead to {settings.BASE_URL}, which nobody else can "
+            "reach: set ATTUNE_BASE_URL."
+        )
+    return warnings
+
+
+def sender_is_running(*, at: datetime) -> bool:
+    """Whether an engine or a worker was heard of in the last half minute."""
+    return EngineNode.objects.filter(last_seen__gte=at - SENDER_SILENT).exists()
+
+
+def _findings(campaign: Campaign) -> list[Finding]:
+    template = campaign.template
+    return list(
+        lint_template(
+            template.layout,
+            shared_blocks(template),
+            {one.tone: words_of(one) for one in template.variants.all()},
+            sender_facts(campaign.sender),
+        )
+    )
+
+
+def _sentence(finding: Finding) -> str:
+    words = f"{finding.block}: {finding.message}" if finding.block else finding.message
+    return f"{words} {finding.instead}".strip()
+
+
+def schedule_send(
+    campaign: Campaign,
+    *,
+    scheduled_at: datetime,
+    at: datetime,
+    by: "User | None" = None,
+) -> Send:
+    """Freeze a campaign's words, links, sender, segments and rules, and date it.
+
+    Nothing that is edited later reaches this send. Raises CannotSchedule with every
+    problem at once.
+    """
+    problems = readiness(campaign)
+    problems += [
+        _sentence(one) for one in _findings(campaign) if one.severity == "blocks"
+    ]
+    run = published_run()
+    plan = plan_of_campaign(campaign, run=run)
+    tones = {plan.tone_of(key) for key in plan.tones if _addressed(plan, key)}
+    tones |= {NEUTRAL_TONE}
+    compiled: dict[str, CompiledVariant] = {}
+    for tone in sorted(tones):
+        try:
+            compiled[tone] = compile_template(
+                campaign.template, tone, sender=campaign.sender
+            )
+        except TemplateError as problem:
+            problems += [str(one) for one in problem.problems]
+        except Variant.DoesNotExist:
+            pass  # readiness() has said it already
+    if problems:
+        raise CannotSchedule(list(dict.fromkeys(problems)))
+    with transaction.atomic():
+        send = Send.objects.create(
+            campaign=campaign,
+            scheduled_at=scheduled_at,
+            run=run,
+            content_hash=_content_hash(campaign, compiled),
+        )
+        rows = SendVariant.objects.bulk_create(
+            SendVariant(send=send, tone=tone, compiled=one.to_json())
+            for tone, one in compiled.items()
+        )
+        send.frozen = _frozen(campaign, plan, rows, at=at, by=by)
+        send.save(update_fields=["frozen"])
+    return send
+
+
+def _addressed(plan: Plan, segment_key: str) -> bool:
+    return not plan.segments or segment_key in plan.segments or segment_key == UNKNOWN
+
+
+def _frozen(
+    campaign: Campaign,
+    plan: Plan,
+    rows: Iterable[SendVariant],
+    *,
+    at: datetime,
+    by: "User | None",
+) -> dict[str, Any]:
+    sender = campaign.sender
+    return {
+        "plan": plan.to_json(),
+        "variants": {str(row.pk): row.tone for row in rows},
+        "sender": {
+            "shop_name": sender.shop_name,
+            "from_name": sender.from_name,
+            "from_address": sender.from_address,
+            "reply_to": sender.reply_to,
+            "postal_address": sender.postal_address,
+        },
+        "local_time": campaign.local_time,
+        "template": campaign.template.name,
+        "scheduled_on": at.isoformat(),
+        "scheduled_by": by.get_username() if by else "",
+    }
+
+
+def _content_hash(campaign: Campaign, compiled: dict[str, CompiledVariant]) -> str:
+    digest = hashlib.sha256()
+    for tone in sorted(compiled):
+        digest.update(f"{tone}:{compiled[tone].sha256}\n".encode())
+    sender = sender_facts(campaign.sender)
+    digest.update(f"{sender.from_name}\n{sender.from_address}\n".encode())
+    digest.update(f"{sender.reply_to}\n{sender.postal_address}\n".encode())
+    return digest.hexdigest()

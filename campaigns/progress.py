@@ -1,0 +1,118 @@
+"""How far a send is: five buckets that sum to the audience, and what it waits for."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Count, Min
+
+from campaigns.models import Batch, Message, Send
+from campaigns.planning import NOBODY_SENDS, sender_is_running
+
+RATE_OVER: Final = timedelta(seconds=60)
+# Below this many seconds a rate is only noise.
+RATE_NEEDS_SECONDS: Final = 2.0
+_NOT_SENT: Final = (
+    Message.State.LEFT_OUT,
+    Message.State.FAILED,
+    Message.State.CANCELLED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """accepted + handing_over + in_doubt + not_sent + waiting = audience.
+
+    reasons: not_sent by reason. rate: messages a second over the last minute; None
+    while there is nothing to go by. binds: what it waits for, in words; "" if nothing.
+    """
+
+    state: str
+    audience: int
+    accepted: int
+    handing_over: int
+    in_doubt: int
+    not_sent: int
+    waiting: int
+    reasons: dict[str, int]
+    rate: float | None
+    time_left: timedelta | None
+    binds: str
+    # Of those in doubt, the ones nobody has decided about yet.
+    unsettled: int
+
+
+def send_progress(send: Send, *, at: datetime) -> Progress:
+    """Count this send's messages now."""
+    states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    rows = (
+        Message.objects.filter(send=send)
+        .values("state", "reason")
+        .annotate(count=Count("pk"))
+        .order_by()
+    )
+    for row in rows:
+        states[row["state"]] += row["count"]
+        if row["state"] in _NOT_SENT:
+            reasons[row["reason"] or row["state"]] += row["count"]
+    rate = _rate(send, at=at)
+    waiting = states[Message.State.WAITING]
+    return Progress(
+        state=send.state,
+        audience=states.total(),
+        accepted=states[Message.State.ACCEPTED],
+        handing_over=states[Message.State.HANDING_OVER],
+        in_doubt=states[Message.State.IN_DOUBT],
+        not_sent=reasons.total(),
+        waiting=waiting,
+        reasons=dict(reasons),
+        rate=rate,
+        time_left=timedelta(seconds=round(waiting / rate)) if rate else None,
+        binds=_binds(send, waiting, at=at),
+        unsettled=Message.objects.filter(
+            send=send, state=Message.State.IN_DOUBT, settled_at=None
+        ).count(),
+    )
+
+
+def _rate(send: Send, *, at: datetime) -> float | None:
+    recent = Message.objects.filter(
+        send=send, state=Message.State.ACCEPTED, handed_over_at__gt=at - RATE_OVER
+    ).aggregate(count=Count("pk"), first=Min("handed_over_at"))
+    if not recent["count"] or send.state != Send.State.SENDING:
+        return None
+    seconds = (at - recent["first"]).total_seconds()
+    count: int = recent["count"]
+    return count / seconds if seconds >= RATE_NEEDS_SECONDS else None
+
+
+def _binds(send: Send, waiting: int, *, at: datetime) -> str:
+    if send.state in (Send.State.PAUSED, Send.State.MISSED, Send.State.FAILED):
+        return send.state_reason
+    if send.state in (Send.State.SENT, Send.State.CANCELLED):
+        return ""
+    if not sender_is_running(at=at):
+        return NOBODY_SENDS
+    if send.state == Send.State.SCHEDULED:
+        return f"It begins on {send.scheduled_at:%Y-%m-%d at %H:%M} UTC."
+    if send.state == Send.State.PREPARING:
+        return "The audience is being written down."
+    open_batches = Batch.objects.filter(send=send, state=Batch.State.WAITING)
+    ready = open_batches.filter(not_before__lte=at).exists()
+    busy = Batch.objects.filter(
+        send=send, state__in=(Batch.State.CLAIMED, Batch.State.HANDING_OVER)
+    ).exists()
+    if waiting and not ready and not busy:
+        return _rests(open_batches.order_by("not_before").first())
+    return ""
+
+
+def _rests(batch: Batch | None) -> str:
+    if batch is None:
+        return ""
+    when = f"{batch.not_before:%Y-%m-%d at %H:%M:%S} UTC"
+    if batch.outcome_detail:
+        return f"It goes on at {when}: {batch.outcome_detail}."
+    return f"The next mails leave at {when}."

@@ -1,0 +1,149 @@
+"""How mails leave: CHANNELS, and what comes of handing one over.
+
+A channel gets mails one group at a time and answers for each. What it can't tell for
+sure it calls in doubt; it never tries again by itself.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final, Protocol
+
+from campaigns.content.render import CompiledVariant, RecipientContext
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider took it."""
+
+    provider_message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It surely was not sent and never will be: this address, this mail."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """It surely was not sent; this one mail may be tried again after a while."""
+
+    reason: str
+    detail: str = ""
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """It surely was not sent; the provider wants to be left alone for a while.
+
+    wait_seconds: what the provider asked for, 0 where it did not say.
+    """
+
+    reason: str
+    detail: str = ""
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Misconfigured:
+    """It surely was not sent; a person has to change something first."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """Handed over, and nobody knows if it was accepted."""
+
+    reason: str
+    detail: str = ""
+
+
+Stop = Busy | Misconfigured | InDoubt
+Result = Receipt | Refused | Later | Busy | Misconfigured | InDoubt
+# After one of these the rest of a group is not handed over.
+STOPS: Final = (Busy, Misconfigured, InDoubt)
+NOT_REACHED: Final = Busy("not_reached")
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One mail, ready to leave. body is the channel's own form of it.
+
+    fingerprint: SHA-256 of what the customer would read, kept with the intent.
+    """
+
+    message_id: int
+    public_id: int
+    send_id: int
+    batch_id: int
+    address: str
+    unsubscribe: str
+    fingerprint: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a mail is, before it is written."""
+
+    message_id: int
+    public_id: int
+    send_id: int
+    batch_id: int
+    address: str
+
+
+class Channel(Protocol):
+    """One way out. Lives as long as its worker and keeps its connection."""
+
+    # Messages of one claim.
+    batch_size: int
+    # Messages of one intent: as many as one crash can leave in doubt.
+    group_size: int
+    # The longest a single answer may take.
+    timeout_seconds: float
+
+    def compose(
+        self, envelope: Envelope, variant: CompiledVariant, context: RecipientContext
+    ) -> Outgoing:
+        """Write one mail. Raises what content.render.render() raises."""
+
+    def check(self, mail: Outgoing) -> str:
+        """Why this mail must not leave as it is, or nothing."""
+
+    def hand_over(self, mails: Sequence[Outgoing]) -> list[Result]:
+        """Hand over a group and tell of each, in the same order."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+# name: where its build() is. The provider's name decides, see channel_for().
+CHANNELS: Final = {
+    "anymail": "campaigns.sending.channels.anymail",
+    "outbox": "campaigns.sending.channels.anymail",
+    "smtp": "campaigns.sending.channels.smtp",
+}
+
+
+def channel_for(provider: str) -> Channel:
+    """The channel of a provider: outbox, smtp, or any backend of Anymail by its name.
+
+    Raises ProviderMisconfigured with what to change.
+    """
+    module = import_module(CHANNELS.get(provider, CHANNELS["anymail"]))
+    build: Callable[[str], Channel] = module.build
+    return build(provider)
+
+
+def batch_size_of(provider: str) -> int:
+    """How many messages are claimed together."""
+    module = import_module(CHANNELS.get(provider, CHANNELS["anymail"]))
+    size: int = module.BATCH_SIZE
+    return size

@@ -1,0 +1,238 @@
+"""Any Anymail backend: one mail a call, over one connection that is kept open."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from email.utils import formataddr
+from functools import partial
+from typing import Any, Final
+
+from anymail.exceptions import AnymailError, AnymailRecipientsRefused
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import BadHeaderError, EmailMultiAlternatives, get_connection
+
+from campaigns.content.render import CompiledVariant, RecipientContext, render
+from campaigns.errors import ProviderMisconfigured
+from campaigns.sending.channels import (
+    NOT_REACHED,
+    STOPS,
+    Channel,
+    Envelope,
+    InDoubt,
+    Misconfigured,
+    Outgoing,
+    Receipt,
+    Refused,
+    Result,
+)
+from campaigns.sending.classify import classify
+
+BATCH_SIZE: Final = 100
+OUTBOX: Final = "outbox"
+OUTBOX_BACKEND: Final = "campaigns.sending.outbox.EmailBackend"
+PROVIDERS: Final = (
+    "amazon_ses",
+    "brevo",
+    "mailersend",
+    "mailgun",
+    "mailjet",
+    "mailtrap",
+    "mandrill",
+    "postal",
+    "postmark",
+    "resend",
+    "scaleway",
+    "sendgrid",
+    "sparkpost",
+    "unisender_go",
+)
+# They have no place for metadata; their events are matched by message id and address.
+WITHOUT_METADATA: Final = {"mailersend", "postal"}
+# Tracking is ours, on our own host; these can be told so mail by mail.
+TRACKING_PER_MAIL: Final = {
+    "mailersend",
+    "mailgun",
+    "mailjet",
+    "mandrill",
+    "postmark",
+    "sendgrid",
+    "sparkpost",
+    "unisender_go",
+}
+LIST_HEADERS: Final = ("List-Unsubscribe", "List-Unsubscribe-Post")
+
+
+class _Incomplete(ImproperlyConfigured):
+    """A payload that lost something on its way through the provider's library."""
+
+
+class AnymailChannel:
+    """One EmailMultiAlternatives per customer, statuses read per customer."""
+
+    batch_size = BATCH_SIZE
+
+    def __init__(self, provider: str, backend: str, *, group_size: int = 1) -> None:
+        self.provider = provider
+        self.group_size = group_size
+        self.timeout_seconds = float(settings.ANYMAIL.get("REQUESTS_TIMEOUT", 20))
+        try:
+            self._connection: Any = get_connection(backend, **_options(provider))
+        except ImproperlyConfigured as problem:
+            raise ProviderMisconfigured(
+                f"ATTUNE_PROVIDER is {provider}, and its options are not complete: "
+                f"{problem}"
+            ) from None
+        self._expected = b""
+
+    def compose(
+        self, envelope: Envelope, variant: CompiledVariant, context: RecipientContext
+    ) -> Outgoing:
+        email = render(variant, context)
+        digest = hashlib.sha256(
+            "\0".join((email.subject, email.html, email.text)).encode()
+        )
+        message = EmailMultiAlternatives(
+            subject=email.subject,
+            body=email.text,
+            from_email=from_line(variant),
+            to=[envelope.address],
+            reply_to=[variant.sender.reply_to] if variant.sender.reply_to else None,
+            headers=self._headers(email.headers),
+            alternatives=[(email.html, "text/html")],
+        )
+        # A test mail stands for no message and has no id to be known by.
+        if envelope.public_id and self.provider not in WITHOUT_METADATA:
+            message.metadata = {  # type: ignore[attr-defined]
+                "d": str(envelope.public_id),
+                "c": str(envelope.send_id),
+                "b": str(envelope.batch_id),
+            }
+        if self.provider in TRACKING_PER_MAIL:
+            message.track_opens = False  # type: ignore[attr-defined]
+            message.track_clicks = False  # type: ignore[attr-defined]
+        return Outgoing(
+            message_id=envelope.message_id,
+            public_id=envelope.public_id,
+            send_id=envelope.send_id,
+            batch_id=envelope.batch_id,
+            address=envelope.address,
+            unsubscribe=context.links.unsubscribe,
+            fingerprint=digest.hexdigest(),
+            body=message,
+        )
+
+    def _headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """A provider's interface makes the Message-ID itself; some refuse ours."""
+        if self.provider == OUTBOX:
+            return dict(headers)
+        return {name: text for name, text in headers.items() if name != "Message-ID"}
+
+    def check(self, mail: Outgoing) -> str:
+        message = mail.body
+        if message.to != [mail.address] or message.cc or message.bcc:
+            return "it is addressed to somebody else than its customer"
+        unsubscribe, post = (message.extra_headers.get(name) for name in LIST_HEADERS)
+        if unsubscribe is None or f"<{mail.unsubscribe}>" not in unsubscribe:
+            return "it has no List-Unsubscribe header"
+        if post != "List-Unsubscribe=One-Click":
+            return "it has no List-Unsubscribe-Post header"
+        return ""
+
+    def hand_over(self, mails: Sequence[Outgoing]) -> list[Result]:
+        results: list[Result] = []
+        for mail in mails:
+            results.append(self._hand_over(mail))
+            if isinstance(results[-1], STOPS):
+                break
+        return results + [NOT_REACHED] * (len(mails) - len(results))
+
+    def _hand_over(self, mail: Outgoing) -> Result:
+        message = mail.body
+        try:
+            self._open()
+            self._expected = mail.unsubscribe.encode() if mail.public_id else b""
+            sent = self._connection.send_messages([message])
+        except AnymailRecipientsRefused:
+            return _status(message, mail.address)
+        except (AnymailError, ImproperlyConfigured, BadHeaderError) as problem:
+            self.close()
+            return classify(problem, now_seconds=time.time())
+        if not sent:
+            return Misconfigured("not_sent_build", "the mail was cancelled before")
+        return _status(message, mail.address)
+
+    def _open(self) -> None:
+        """Open the connection, and watch what goes through it."""
+        if self._connection.open():
+            session = getattr(self._connection, "session", None)
+            if session is not None:
+                session.request = partial(self._watched, session.request)
+
+    def _watched(self, request: Any, **params: Any) -> Any:
+        """The last look at a request: the list headers must have survived.
+
+        One of Anymail's backends is known to lose them (sending.md 1.2, T1).
+        """
+        body = params.get("data")
+        content = body if isinstance(body, bytes) else str(body).encode()
+        whole = self._expected in content and b"List-Unsubscribe-Post" in content
+        if self._expected and not whole:
+            raise _Incomplete(
+                f"Anymail's {self.provider} backend dropped List-Unsubscribe from a "
+                "mail, so nothing was sent: choose another provider."
+            )
+        return request(**params)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def from_line(variant: CompiledVariant) -> str:
+    """The From header's value, as Django takes it."""
+    return formataddr((variant.sender.from_name, variant.sender.from_address))
+
+
+def build(provider: str) -> Channel:
+    if provider == OUTBOX:
+        # A folder has no round trip to wait for: some mails share one intent.
+        return AnymailChannel(provider, OUTBOX_BACKEND, group_size=10)
+    if provider not in PROVIDERS:
+        raise ProviderMisconfigured(
+            f"ATTUNE_PROVIDER needs one of outbox, smtp, {', '.join(PROVIDERS)}; "
+            f"it is {provider!r}."
+        )
+    return AnymailChannel(provider, f"anymail.backends.{provider}.EmailBackend")
+
+
+def _options(provider: str) -> dict[str, Any]:
+    """What the backend is built with, beyond settings.ANYMAIL."""
+    if provider != "amazon_ses":
+        return {}
+    from botocore.config import Config  # type: ignore[import-untyped]
+
+    # botocore retries by itself: a read timeout became three mails (T5).
+    config = Config(
+        retries={"total_max_attempts": 1},
+        read_timeout=settings.ANYMAIL.get("REQUESTS_TIMEOUT", 20),
+        connect_timeout=10,
+    )
+    given = dict(settings.ANYMAIL.get("AMAZON_SES_CLIENT_PARAMS", {}))
+    return {"client_params": {**given, "config": config}}
+
+
+def _status(message: Any, address: str) -> Result:
+    """What the provider said of this one address."""
+    recipients = message.anymail_status.recipients
+    found = recipients.get(address) or next(iter(recipients.values()), None)
+    status = getattr(found, "status", None)
+    provider_id = str(getattr(found, "message_id", None) or "")[:200]
+    if status in {"sent", "queued"}:
+        return Receipt(provider_id)
+    if status in {"invalid", "rejected", "failed"}:
+        return Refused(status, "the provider does not take mail for this address")
+    code = getattr(message.anymail_status.esp_response, "status_code", 200)
+    if 400 <= code < 500:
+        # Some backends read a 4xx as a list of statuses; this one names nobody.
+        return Refused("not_sent_bad", f"the provider answered {code}")
+    return InDoubt("accepted_unparsed", "the provider did not say what it did with it")

@@ -1,0 +1,32 @@
+"""Named places where a test may kill the process, to prove what a crash leaves behind.
+
+Honoured only where ATTUNE_CRASH_TESTS says so beside ATTUNE_CRASH_AT: no deployment
+sets either.
+"""
+
+import os
+import signal
+from typing import Final
+
+AFTER_CLAIM: Final = "after_claim"
+AFTER_INTENT: Final = "after_intent"
+AFTER_ACCEPT: Final = "after_accept"
+INSIDE_OUTCOME: Final = "inside_outcome"
+POINTS: Final = (AFTER_CLAIM, AFTER_INTENT, AFTER_ACCEPT, INSIDE_OUTCOME)
+
+_passed = 0
+
+
+def reached(point: str) -> None:
+    """Die here by SIGKILL when a test asked for it: "after_intent" or "after_intent:3"
+    for the third time the point is passed."""
+    wanted = os.environ.get("ATTUNE_CRASH_AT")
+    if wanted is None or os.environ.get("ATTUNE_CRASH_TESTS") != "yes":
+        return
+    name, _, times = wanted.partition(":")
+    if name != point:
+        return
+    global _passed
+    _passed += 1
+    if _passed >= int(times or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

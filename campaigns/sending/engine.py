@@ -1,0 +1,230 @@
+"""What drives the sends: without a broker by run_engine, with one by Celery tasks.
+
+The database is the queue and the schedule. Every function here may be called by
+anybody, at any time, twice: what is done is done.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import OperationalError, close_old_connections
+from django.utils import timezone
+
+from campaigns.materialising import BULK, due_at, launch_send, materialise
+from campaigns.models import Batch, EngineNode, Send
+from campaigns.sending import ledger
+from campaigns.sending.channels import Channel, channel_for
+from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
+
+log = logging.getLogger(__name__)
+
+LANES: Final = (BULK,)
+IDLE_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 5.0
+# After trouble with the database, this long until the next try.
+TROUBLE_SECONDS: Final = 5.0
+FORGET_NODES_AFTER: Final = timedelta(days=1)
+# One turn of the loop: short, so that due sends and heartbeats are not kept waiting.
+TURN_SECONDS: Final = 5.0
+
+
+@dataclass(slots=True)
+class EngineReport:
+    """What one turn did; nothing at all when idle is true."""
+
+    launched: int = 0
+    prepared: int = 0
+    finished: int = 0
+    given_back: int = 0
+    batches: list[Outcome] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> int:
+        return sum(one.accepted for one in self.batches)
+
+    @property
+    def in_doubt(self) -> int:
+        return sum(one.in_doubt for one in self.batches)
+
+    @property
+    def idle(self) -> bool:
+        return not (self.launched or self.prepared or self.finished or self.batches)
+
+
+def tick(*, at: datetime) -> list[int]:
+    """Housekeeping: take up what died, launch what is due, end what is done.
+
+    Returns the sends whose audience is still to be written.
+    """
+    ledger.sweep(now=at)
+    launch_due(at=at)
+    ledger.finish_sends(now=at)
+    return preparing()
+
+
+def launch_due(*, at: datetime) -> int:
+    launched = 0
+    for send in Send.objects.filter(state=Send.State.SCHEDULED):
+        if due_at(send) <= at:
+            launched += launch_send(send, at=at).state == Send.State.PREPARING
+    return launched
+
+
+def preparing() -> list[int]:
+    """The sends whose audience is being written."""
+    waiting = Send.objects.filter(state=Send.State.PREPARING).order_by("pk")
+    return list(waiting.values_list("pk", flat=True))
+
+
+def work_waits(lane: str, *, at: datetime) -> int:
+    """How many batches of this lane could be claimed now."""
+    return Batch.objects.filter(
+        lane=lane, state=Batch.State.WAITING, paused=False, not_before__lte=at
+    ).count()
+
+
+def pump(
+    lane: Lane,
+    *,
+    clock: Callable[[], datetime],
+    until: float,
+    stopping: Callable[[], bool] = lambda: False,
+) -> list[Outcome]:
+    """Deliver batch after batch until nothing is due, or until time.monotonic()."""
+    outcomes = []
+    while time.monotonic() < until and not stopping():
+        outcome = deliver_next_batch(lane, now=clock())
+        if outcome is None:
+            break
+        outcomes.append(outcome)
+        log.info(
+            "batch %s: %s accepted, %s refused, %s in doubt, %s left out, %s waiting",
+            outcome.batch_id,
+            outcome.accepted,
+            outcome.refused,
+            outcome.in_doubt,
+            outcome.left_out,
+            outcome.waiting,
+        )
+    return outcomes
+
+
+def run_once(*, at: datetime) -> EngineReport:
+    """Everything that is due at that instant, to its end."""
+    with _Engine("run_engine --once", clock=_from(at)) as engine:
+        return engine.turn(seconds=float("inf"))
+
+
+def run_forever(stop: threading.Event) -> None:
+    """Turn after turn until stop is set; it ends between two batches."""
+    with _Engine("run_engine", clock=timezone.now, stop=stop) as engine:
+        while not stop.is_set():
+            close_old_connections()
+            try:
+                report = engine.turn(seconds=TURN_SECONDS)
+            except OperationalError as trouble:
+                # A database that restarts, is full or locked: wait, then go on.
+                log.error("the database does not answer: %s", type(trouble).__name__)
+                stop.wait(TROUBLE_SECONDS)
+                continue
+            if report.idle:
+                stop.wait(IDLE_SECONDS)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM and Ctrl-C end the engine after the batch at hand."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _from(at: datetime) -> Callable[[], datetime]:
+    began = time.monotonic()
+    return lambda: at + timedelta(seconds=time.monotonic() - began)
+
+
+class _Engine:
+    """One process with its channel, kept open between turns."""
+
+    def __init__(
+        self,
+        role: str,
+        *,
+        clock: Callable[[], datetime],
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._role, self._clock = role, clock
+        self._stop = stop or threading.Event()
+        self._name = f"{socket.gethostname()[:80]}:{os.getpid()}"
+        self._channel: Channel | None = None
+        self._began = clock()
+        self._beat_at = float("-inf")
+
+    def __enter__(self) -> "_Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._channel is not None:
+            self._channel.close()
+
+    def turn(self, *, seconds: float) -> EngineReport:
+        at, until = self._clock(), time.monotonic() + seconds
+        self._heartbeat()
+        report = EngineReport()
+        report.given_back, _ = ledger.sweep(now=at)
+        report.launched = launch_due(at=at)
+        for send_id in preparing():
+            report.prepared += materialise(
+                Send.objects.get(pk=send_id), at=self._clock(), until=until
+            )
+        for name in LANES:
+            report.batches += self._pump(name, until=until)
+        report.finished = len(ledger.finish_sends(now=self._clock()))
+        return report
+
+    def _pump(self, name: str, *, until: float) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        while not self._stop.is_set() and work_waits(name, at=self._clock()):
+            slice_ends = min(until, time.monotonic() + HEARTBEAT_SECONDS)
+            lane = Lane(name, self._open_channel(), self._name)
+            done = pump(
+                lane, clock=self._clock, until=slice_ends, stopping=self._stop.is_set
+            )
+            outcomes += done
+            self._heartbeat()
+            if not done or time.monotonic() >= until:
+                break
+        return outcomes
+
+    def _open_channel(self) -> Channel:
+        if self._channel is None:
+            self._channel = channel_for(settings.PROVIDER)
+        return self._channel
+
+    def _heartbeat(self) -> None:
+        if time.monotonic() - self._beat_at < HEARTBEAT_SECONDS:
+            return
+        self._beat_at = time.monotonic()
+        heartbeat(self._name, self._role, at=self._clock(), since=self._began)
+
+
+def heartbeat(name: str, role: str, *, at: datetime, since: datetime) -> None:
+    """Tell everyone that mail leaves, and forget those long silent."""
+    EngineNode.objects.update_or_create(
+        name=name,
+        defaults={
+            "role": role,
+            "started_at": since,
+            "last_seen": at,
+            "detail": {"provider": settings.PROVIDER, "pid": os.getpid()},
+        },
+    )
+    EngineNode.objects.filter(last_seen__lt=at - FORGET_NODES_AFTER).delete()

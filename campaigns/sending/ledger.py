@@ -1,0 +1,321 @@
+"""What is written about batches and messages, each inside its caller's transaction.
+
+A batch row is always locked before its messages, everywhere in this house: two workers
+can wait for each other, never in a circle.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+
+from campaigns.assignment import unit_interval
+from campaigns.audience import NEUTRAL_TONE, UNKNOWN
+from campaigns.errors import LostLease
+from campaigns.models import Batch, Message, Send
+from campaigns.sending.channels import (
+    InDoubt,
+    Later,
+    Outgoing,
+    Receipt,
+    Refused,
+    Result,
+)
+from campaigns.sending.claims import Claim
+from campaigns.sending.composing import Composed
+from customers.models import Customer
+
+# Retries of what surely was not sent: 30 s doubling, an hour at most (sending.md 3.6).
+FIRST_WAIT_SECONDS: Final = 30.0
+LONGEST_WAIT_SECONDS: Final = 3600.0
+MOST_ATTEMPTS: Final = 6
+OPEN_BATCHES: Final = (
+    Batch.State.WAITING,
+    Batch.State.CLAIMED,
+    Batch.State.HANDING_OVER,
+)
+OPEN_MESSAGES: Final = (Message.State.WAITING, Message.State.HANDING_OVER)
+
+
+class Renewed(NamedTuple):
+    goes_on: bool
+    attempts: int
+
+
+def claimed(claim: Claim) -> Batch:
+    """The batch of this claim, locked. Raises LostLease if it is no longer ours."""
+    batch = (
+        Batch.objects.select_for_update()
+        .filter(pk=claim.batch_id, fence=claim.fence, state=Batch.State.CLAIMED)
+        .first()
+    )
+    if batch is None:
+        raise _lost(claim)
+    return batch
+
+
+def may_leave(claim: Claim) -> bool:
+    """The last look before bytes leave: still ours, and nobody pressed pause."""
+    return Batch.objects.filter(
+        pk=claim.batch_id,
+        fence=claim.fence,
+        state=Batch.State.HANDING_OVER,
+        paused=False,
+    ).exists()
+
+
+def renew(claim: Claim, *, until: datetime) -> Renewed:
+    """Lock the batch and lengthen its lease. Raises LostLease if it was swept."""
+    kept = Batch.objects.filter(
+        pk=claim.batch_id, fence=claim.fence, state=Batch.State.HANDING_OVER
+    ).update(lease_until=until)
+    if not kept:
+        raise _lost(claim)
+    paused, attempts = Batch.objects.values_list("paused", "attempts").get(
+        pk=claim.batch_id
+    )
+    return Renewed(not paused, attempts)
+
+
+def _lost(claim: Claim) -> LostLease:
+    return LostLease(
+        f"Batch {claim.batch_id} is no longer held with fence {claim.fence}: its lease "
+        "ran out, so nothing is written about it."
+    )
+
+
+def hand_over(mails: Sequence[Outgoing], *, now: datetime) -> None:
+    """The intent of one group: after this commit its bytes may leave.
+
+    Raises LostLease if one of them does not wait any more.
+    """
+    if not mails:
+        return
+    ids = [mail.message_id for mail in mails]
+    changed = Message.objects.filter(pk__in=ids, state=Message.State.WAITING).update(
+        state=Message.State.HANDING_OVER, handed_over_at=now
+    )
+    if changed != len(ids):
+        raise LostLease(
+            f"{len(ids) - changed} messages of batch {mails[0].batch_id} no longer "
+            "wait: the group is given up before anything left."
+        )
+
+
+_RECORD: Final = (
+    "UPDATE campaigns_message SET state = %s, reason = %s, detail = %s, "
+    "provider_message_id = %s, settled_at = %s, handed_over_at = %s "
+    "WHERE id = %s AND state = %s"
+)
+
+
+def record(
+    mails: Sequence[Outgoing],
+    results: Sequence[Result],
+    *,
+    attempts: int,
+    now: datetime,
+) -> None:
+    """Write what came of each mail; one prepared statement for all of them."""
+    at = connection.ops.adapt_datetimefield_value(now)
+    rows = []
+    for mail, result in zip(mails, results, strict=True):
+        state, reason, detail = _written(result, attempts)
+        waits = state == Message.State.WAITING
+        settled = None if waits or state == Message.State.IN_DOUBT else at
+        left = None if waits else at
+        provider_id = result.provider_message_id if isinstance(result, Receipt) else ""
+        rows.append(
+            (
+                state,
+                reason,
+                detail[:200],
+                provider_id[:200],
+                settled,
+                left,
+                mail.message_id,
+                Message.State.HANDING_OVER.value,
+            )
+        )
+    with connection.cursor() as cursor:
+        cursor.executemany(_RECORD, rows)
+
+
+def _written(result: Result, attempts: int) -> tuple[str, str, str]:
+    states = Message.State
+    if isinstance(result, Receipt):
+        return states.ACCEPTED.value, "", ""
+    if isinstance(result, Refused):
+        return states.FAILED.value, result.reason, result.detail
+    if isinstance(result, InDoubt):
+        return states.IN_DOUBT.value, result.reason, result.detail
+    if isinstance(result, Later) and attempts >= MOST_ATTEMPTS:
+        return states.FAILED.value, "gave_up", result.detail
+    return states.WAITING.value, "", ""
+
+
+def leave_out(reasons: Mapping[int, tuple[str, str]], *, now: datetime) -> None:
+    """Take messages out that still wait, each for its reason."""
+    by_reason: dict[tuple[str, str], list[int]] = {}
+    for message_id, why in reasons.items():
+        by_reason.setdefault(why, []).append(message_id)
+    for (reason, detail), ids in by_reason.items():
+        Message.objects.filter(pk__in=ids, state=Message.State.WAITING).update(
+            state=Message.State.LEFT_OUT,
+            reason=reason,
+            detail=detail[:200],
+            settled_at=now,
+            batch=None,
+        )
+
+
+def move_objectors(batch: Batch, composed: Composed) -> set[int]:
+    """Whoever objected to profiling since gets the neutral words, in a batch of theirs.
+
+    The offer stays the same; what was inferred of them is forgotten here too.
+    """
+    if composed.tone == NEUTRAL_TONE:
+        return set()
+    customers = {one.customer_id: pk for pk, one in composed.people.items()}
+    objectors = Customer.objects.filter(
+        pk__in=customers, profiling_objected_at__isnull=False
+    ).values_list("pk", flat=True)
+    ids = {customers[pk] for pk in objectors}
+    if not ids:
+        return set()
+    variant = batch.send.variants.get(tone=NEUTRAL_TONE)
+    other = Batch.objects.create(
+        send_id=batch.send_id,
+        variant=variant,
+        lane=batch.lane,
+        not_before=batch.not_before,
+    )
+    Message.objects.filter(pk__in=ids, state=Message.State.WAITING).update(
+        batch=other,
+        tone=NEUTRAL_TONE,
+        segment_key=UNKNOWN,
+        arm=Message.Arm.FITTING,
+    )
+    return ids
+
+
+def give_back(batch: Batch, send: Send, *, now: datetime) -> None:
+    """A claimed batch nothing of which has left, of a send that does not go on."""
+    batch.state, batch.owner, batch.lease_until = Batch.State.WAITING, "", None
+    batch.paused = send.state == Send.State.PAUSED
+    batch.save(update_fields=["state", "owner", "lease_until", "paused"])
+    if send.state == Send.State.CANCELLED:
+        cancel_waiting(batch, now=now)
+
+
+def cancel_waiting(batch: Batch, *, now: datetime) -> int:
+    """Cancel what still waits in this batch."""
+    cancelled = batch.messages.filter(state=Message.State.WAITING).update(
+        state=Message.State.CANCELLED, settled_at=now
+    )
+    batch.state = Batch.State.CANCELLED
+    batch.save(update_fields=["state"])
+    return cancelled
+
+
+def close_batch(batch: Batch, *, now: datetime, wait_seconds: float = 0.0) -> None:
+    """Put the batch where its messages say: waiting, in doubt or done."""
+    batch.owner, batch.lease_until, batch.outcome_at = "", None, now
+    state = Send.objects.values_list("state", flat=True).get(pk=batch.send_id)
+    waits = batch.messages.filter(state=Message.State.WAITING).exists()
+    if waits and state == Send.State.CANCELLED:
+        batch.save()
+        cancel_waiting(batch, now=now)
+        waits = False
+    if waits:
+        batch.state = Batch.State.WAITING
+        batch.not_before = now + timedelta(seconds=wait_seconds)
+    elif batch.messages.filter(state=Message.State.IN_DOUBT).exists():
+        batch.state = Batch.State.IN_DOUBT
+    elif batch.state != Batch.State.CANCELLED:
+        batch.state = Batch.State.DONE
+    batch.save()
+
+
+def patience(batch_id: int, attempts: int, asked_seconds: float) -> float:
+    """Seconds until the next try: doubling, spread by up to half, or what was asked."""
+    steps = min(max(attempts, 1) - 1, 10)
+    longest = min(FIRST_WAIT_SECONDS * 2.0**steps, LONGEST_WAIT_SECONDS)
+    # Spread, or all batches would come back in the same second.
+    spread = 0.5 + unit_interval("wait", str(attempts), batch_id) / 2
+    return max(longest * spread, asked_seconds)
+
+
+def rest_lane(lane: str, *, until: datetime) -> None:
+    """Nobody claims from this lane before then."""
+    with transaction.atomic():
+        resting = (
+            Batch.objects.filter(
+                lane=lane, state=Batch.State.WAITING, not_before__lt=until
+            )
+            .order_by("pk")
+            .select_for_update(skip_locked=connection.vendor == "postgresql")
+        )
+        Batch.objects.filter(
+            pk__in=list(resting.values_list("pk", flat=True)),
+            state=Batch.State.WAITING,
+        ).update(not_before=until)
+
+
+def pause_for(send_id: int, reason: str) -> None:
+    """Stop a send that needs a person, and say why."""
+    with transaction.atomic():
+        stopped = Send.objects.filter(pk=send_id, state=Send.State.SENDING).update(
+            state=Send.State.PAUSED, state_reason=reason[:500]
+        )
+        if stopped:
+            Batch.objects.filter(send_id=send_id, state__in=OPEN_BATCHES).update(
+                paused=True
+            )
+
+
+def sweep(*, now: datetime) -> tuple[int, int]:
+    """Take up what died: (batches back to waiting, messages now in doubt).
+
+    A batch only claimed goes back whole, nothing of it was sent. Of one being handed
+    over, the group whose intent stands is in doubt; the rest goes back.
+    """
+    given_back = doubts = 0
+    with transaction.atomic():
+        expired = Batch.objects.filter(
+            state__in=(Batch.State.CLAIMED, Batch.State.HANDING_OVER),
+            lease_until__lt=now,
+        ).order_by("pk")
+        skip = connection.vendor == "postgresql"
+        for batch in expired.select_for_update(skip_locked=skip):
+            # Whoever held it finds the fence gone and writes nothing.
+            batch.fence += 1
+            lost = batch.messages.filter(state=Message.State.HANDING_OVER).update(
+                state=Message.State.IN_DOUBT, reason="died", detail=""
+            )
+            if lost:
+                batch.outcome = "in_doubt"
+                batch.outcome_detail = "the process ended while handing over"
+            close_batch(batch, now=now)
+            doubts += lost
+            given_back += batch.state == Batch.State.WAITING
+    return given_back, doubts
+
+
+def finish_sends(*, now: datetime) -> list[int]:
+    """End the sends of which nothing waits and nothing is on its way; their ids."""
+    open_batches = Batch.objects.filter(send=OuterRef("pk"), state__in=OPEN_BATCHES)
+    open_messages = Message.objects.filter(send=OuterRef("pk"), state__in=OPEN_MESSAGES)
+    ended = list(
+        Send.objects.filter(~Exists(open_batches), state=Send.State.SENDING)
+        .filter(~Exists(open_messages))
+        .order_by()
+        .values_list("pk", flat=True)
+    )
+    if ended:
+        Send.objects.filter(pk__in=ended, state=Send.State.SENDING).update(
+            state=Send.State.SENT, finished_at=now, state_reason=""
+        )
+    return ended

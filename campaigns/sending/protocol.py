@@ -1,0 +1,341 @@
+"""Claim, intent, hand over, outcome: at most once, whatever dies in between.
+
+A batch is claimed whole. Within it the mails go in groups: one transaction writes what
+came of a group and, in the same commit, the intent of the next, so that a crash leaves
+one group in doubt and never a batch. Bytes leave outside any transaction. Everything
+written is fenced: who lost the lease writes nothing.
+
+Source: sending.md 3.3.
+"""
+
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from campaigns.audience import ineligible
+from campaigns.errors import LostLease
+from campaigns.models import Batch, Send
+from campaigns.sending import claims, crashpoints, ledger
+from campaigns.sending.channels import (
+    NOT_REACHED,
+    STOPS,
+    Busy,
+    Channel,
+    InDoubt,
+    Later,
+    Misconfigured,
+    Outgoing,
+    Receipt,
+    Refused,
+    Result,
+    Stop,
+)
+from campaigns.sending.composing import Composed, compose_batch
+from customers.addresses import address_key
+from customers.services import suppressed_keys
+
+log = logging.getLogger(__name__)
+
+# A lease outlives four answers that take as long as an answer may.
+LEASE_ANSWERS: Final = 4
+LEASE_SPARE_SECONDS: Final = 30.0
+# Left of a lease, beyond the longest answer, for a group to be handed over.
+GATE_SPARE_SECONDS: Final = 5.0
+# So many mails refused one after the other stop a send.
+BAD_IN_A_ROW: Final = 5
+# The namespace of idempotency keys; any fixed value does.
+KEYS: Final = uuid.UUID("4f4a9a52-5b0b-4d57-9c43-0b7f0a5d5c11")
+
+
+@dataclass(slots=True)
+class Lane:
+    """Who delivers through what. One per worker."""
+
+    name: str
+    channel: Channel
+    owner: str = ""
+
+    @property
+    def lease(self) -> timedelta:
+        answers = LEASE_ANSWERS * self.channel.timeout_seconds
+        return timedelta(seconds=answers + LEASE_SPARE_SECONDS)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one batch, in numbers of messages."""
+
+    batch_id: int
+    accepted: int = 0
+    refused: int = 0
+    left_out: int = 0
+    in_doubt: int = 0
+    # Went back to waiting, or moved to another batch.
+    waiting: int = 0
+    stopped: str = ""
+
+    def count(self, results: Sequence[Result]) -> None:
+        for result in results:
+            if isinstance(result, Receipt):
+                self.accepted += 1
+            elif isinstance(result, Refused):
+                self.refused += 1
+            elif isinstance(result, InDoubt):
+                self.in_doubt += 1
+            else:
+                self.waiting += 1
+
+
+class _Clock:
+    """The caller's now, and what has passed since by a clock that never jumps."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now, self._began = now, time.monotonic()
+
+    def now(self) -> datetime:
+        return self._now + timedelta(seconds=time.monotonic() - self._began)
+
+
+def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
+    """Claim one batch, write the intent, hand it over, write the outcome.
+
+    At most once. None when nothing is due on this lane.
+    """
+    clock = _Clock(now)
+    claim = claims.claim(lane.name, now=now, lease=lane.lease, owner=lane.owner)
+    if claim is None:
+        return None
+    crashpoints.reached(crashpoints.AFTER_CLAIM)
+    delivery = _Delivery(lane, claim, clock)
+    try:
+        delivery.run()
+    except LostLease as lost:
+        log.warning("%s", lost)
+        delivery.outcome.stopped = "lost_lease"
+    return delivery.outcome
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """One batch on its way; its lease is good until lease_ends, monotonic seconds."""
+
+    lane: Lane
+    claim: claims.Claim
+    clock: _Clock
+    outcome: Outcome = field(init=False)
+    lease_ends: float = field(init=False)
+    stop: Stop | None = None
+    patience: float = 0.0
+    send_id: int = 0
+    attempts: int = 0
+    bad_in_a_row: int = 0
+    last_bad: str = ""
+
+    def __post_init__(self) -> None:
+        self.outcome = Outcome(self.claim.batch_id)
+        self.lease_ends = self._lease_from_now()
+
+    def run(self) -> None:
+        composed = compose_batch(self.claim.batch_id, self.lane.channel)
+        mails = self._begin(composed)
+        size = self.lane.channel.group_size
+        group, rest = mails[:size], mails[size:]
+        while group:
+            crashpoints.reached(crashpoints.AFTER_INTENT)
+            results = self._hand_over(group)
+            crashpoints.reached(crashpoints.AFTER_ACCEPT)
+            following, rest = rest[:size], rest[size:]
+            group = self._write(group, results, following)
+        self._afterwards()
+
+    def _begin(self, composed: Composed) -> list[Outgoing]:
+        """Re-check everyone and write the intent, in one transaction."""
+        now, ends = self.clock.now(), self._lease_from_now()
+        with transaction.atomic():
+            batch = ledger.claimed(self.claim)
+            send = Send.objects.only("state", "frozen", "content_hash").get(
+                pk=batch.send_id
+            )
+            if send.state != Send.State.SENDING:
+                ledger.give_back(batch, send, now=now)
+                self.outcome.stopped = send.state
+                return []
+            gone = self._recheck(batch, composed, now)
+            mails = [mail for mail in composed.mails if mail.message_id not in gone]
+            problem = next(filter(None, map(self.lane.channel.check, mails)), "")
+            if problem:
+                self.stop = Misconfigured("not_sent_build", problem)
+                ledger.give_back(batch, send, now=now)
+                self.outcome.waiting += len(mails)
+                mails = []
+            elif mails:
+                self._write_intent(batch, mails, now)
+            else:
+                ledger.close_batch(batch, now=now)
+        self.send_id, self.attempts = batch.send_id, batch.attempts
+        self.lease_ends = ends
+        return mails
+
+    def _recheck(self, batch: Batch, composed: Composed, now: datetime) -> set[int]:
+        """Who is no longer of this batch, by message: left out, or moved."""
+        moved = ledger.move_objectors(batch, composed)
+        asked = [one for pk, one in composed.people.items() if pk not in moved]
+        refused = ineligible(
+            [(one.customer_id, one.address) for one in asked],
+            purpose=composed.purpose,
+            at=now,
+        )
+        out = {
+            one.message_id: refused[one.customer_id]
+            for one in asked
+            if one.customer_id in refused
+        }
+        for pk, reason in composed.left_out.items():
+            if pk not in moved:
+                out.setdefault(pk, reason)
+        ledger.leave_out(out, now=now)
+        self.outcome.left_out, self.outcome.waiting = len(out), len(moved)
+        return moved | set(out)
+
+    def _write_intent(self, batch: Batch, mails: list[Outgoing], now: datetime) -> None:
+        digest = hashlib.sha256("".join(m.fingerprint for m in mails).encode())
+        batch.generation += 1
+        batch.attempts += 1
+        batch.state = Batch.State.HANDING_OVER
+        batch.intent = {
+            "messages": [mail.message_id for mail in mails],
+            "sha256": digest.hexdigest(),
+        }
+        batch.intent_at, batch.lease_until = now, now + self.lane.lease
+        batch.idempotency_key = str(uuid.uuid5(KEYS, f"{batch.pk}/{batch.generation}"))
+        batch.save()
+        ledger.hand_over(mails[: self.lane.channel.group_size], now=now)
+
+    def _lease_from_now(self) -> float:
+        return time.monotonic() + self.lane.lease.total_seconds()
+
+    def _hand_over(self, group: list[Outgoing]) -> list[Result]:
+        """The last gate, then the channel. Nothing here holds a transaction."""
+        left = self.lease_ends - time.monotonic()
+        if left < self.lane.channel.timeout_seconds + GATE_SPARE_SECONDS:
+            # Frozen past the lease: too late to send, somebody else may have it.
+            return [Busy("lease_over")] * len(group)
+        if not ledger.may_leave(self.claim):
+            return [NOT_REACHED] * len(group)
+        results = self.lane.channel.hand_over(group)
+        if len(results) != len(group):
+            raise AssertionError(
+                f"A channel must answer for each of {len(group)} mails; "
+                f"it answered for {len(results)}."
+            )
+        return results
+
+    def _write(
+        self, group: list[Outgoing], results: list[Result], following: list[Outgoing]
+    ) -> list[Outgoing]:
+        """Write what came of a group and the intent of the next; returns the next."""
+        now, ends = self.clock.now(), self._lease_from_now()
+        # A mail that waits by itself does not stop the others.
+        self.stop = next((one for one in results if isinstance(one, STOPS)), None)
+        self._count_bad_ones(results)
+        self.patience = max(
+            [self.patience]
+            + [one.wait_seconds for one in results if isinstance(one, Later)]
+        )
+        next_group: list[Outgoing] = []
+        with transaction.atomic():
+            lease = ledger.renew(self.claim, until=now + self.lane.lease)
+            ledger.record(group, results, attempts=lease.attempts, now=now)
+            crashpoints.reached(crashpoints.INSIDE_OUTCOME)
+            if lease.goes_on and self.stop is None and following:
+                next_group = self._still_allowed(following, now)
+                ledger.hand_over(next_group, now=now)
+            if not next_group:
+                self._finish(now)
+        self.outcome.count(results)
+        self.lease_ends = ends
+        return next_group
+
+    def _count_bad_ones(self, results: Sequence[Result]) -> None:
+        """Many refused mails in a row are not the customers' fault."""
+        for result in results:
+            bad = isinstance(result, Refused) and result.reason == "not_sent_bad"
+            self.last_bad = getattr(result, "detail", "")
+            self.bad_in_a_row = self.bad_in_a_row + 1 if bad else 0
+            if bad and self.bad_in_a_row >= BAD_IN_A_ROW and self.stop is None:
+                why = f"the provider refused {BAD_IN_A_ROW} mails in a row"
+                self.stop = Misconfigured("not_sent_bad", f"{why} ({self.last_bad})")
+
+    def _still_allowed(
+        self, following: list[Outgoing], now: datetime
+    ) -> list[Outgoing]:
+        """Drop who unsubscribed since this batch began."""
+        never = suppressed_keys(mail.address for mail in following)
+        if not never:
+            return following
+        out = {
+            mail.message_id: ("suppressed", "")
+            for mail in following
+            if address_key(mail.address) in never
+        }
+        ledger.leave_out(out, now=now)
+        self.outcome.left_out += len(out)
+        return [mail for mail in following if mail.message_id not in out]
+
+    def _finish(self, now: datetime) -> None:
+        """Close the batch in the transaction of its last outcome."""
+        batch = Batch.objects.get(pk=self.claim.batch_id)
+        batch.outcome, batch.outcome_detail = "accepted", ""
+        if self.stop is not None:
+            batch.outcome, batch.outcome_detail = self.stop.reason, self.stop.detail
+        if self._provider_rests():
+            asked = getattr(self.stop, "wait_seconds", 0.0)
+            self.patience = ledger.patience(batch.pk, batch.attempts, asked)
+        ledger.close_batch(batch, now=now, wait_seconds=self.patience)
+
+    def _provider_rests(self) -> bool:
+        """The provider is in trouble: more mail would only mean more doubt."""
+        if isinstance(self.stop, Busy):
+            return self.stop.reason not in _NOT_THE_PROVIDER
+        return isinstance(self.stop, InDoubt)
+
+    def _afterwards(self) -> None:
+        """What concerns more than this batch, in transactions of its own."""
+        if self.stop is None:
+            return
+        self.outcome.stopped = self.stop.reason
+        if isinstance(self.stop, Misconfigured):
+            ledger.pause_for(self.send_id, _for_a_person(self.stop))
+        elif self._provider_rests():
+            until = self.clock.now() + timedelta(seconds=self.patience)
+            ledger.rest_lane(self.lane.name, until=until)
+            if isinstance(self.stop, Busy) and self.attempts >= ledger.MOST_ATTEMPTS:
+                ledger.pause_for(self.send_id, _gave_up(self.stop, self.attempts))
+
+
+# Reasons to stop that say nothing about the provider.
+_NOT_THE_PROVIDER: Final = {NOT_REACHED.reason, "lease_over"}
+
+
+def _for_a_person(problem: Misconfigured) -> str:
+    sentence = (problem.detail or problem.reason).rstrip(".")
+    if problem.reason == "not_sent_auth":
+        return (
+            f"Nothing more is sent: {sentence}. Check ATTUNE_PROVIDER_OPTIONS, "
+            "then resume."
+        )
+    return f"Nothing more is sent: {sentence}. Correct it, then resume."
+
+
+def _gave_up(problem: Busy, attempts: int) -> str:
+    return (
+        f"The provider did not take mail {attempts} times in a row "
+        f"({problem.detail or problem.reason}): look at it, then resume."
+    )

@@ -1,0 +1,224 @@
+"""The decisions about campaigns and sends: what doors and other rooms call."""
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from campaigns.audience import resolve_audience
+from campaigns.content.links import InertLinks
+from campaigns.content.render import RecipientContext
+from campaigns.errors import CannotSettle, WrongState
+from campaigns.materialising import launch_send, materialise
+from campaigns.models import Batch, EmailTemplate, Message, Send, Sender
+from campaigns.planning import (
+    Preflight,
+    Step,
+    preflight,
+    schedule_send,
+    sender_is_running,
+)
+from campaigns.progress import Progress, send_progress
+from campaigns.rendering import (
+    compile_template,
+    facts_about,
+    link_count,
+    link_destination,
+    preview_message,
+    rendered_message,
+    starter_template,
+)
+from campaigns.sending.ledger import OPEN_BATCHES
+from campaigns.sending.trial import send_test_mail
+from customers.models import Customer
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+__all__ = [
+    "Preflight",
+    "Progress",
+    "Step",
+    "cancel_send",
+    "compile_template",
+    "confirm_accepted",
+    "launch_send",
+    "link_count",
+    "link_destination",
+    "materialise",
+    "pause_send",
+    "preflight",
+    "preview_message",
+    "rendered_message",
+    "resolve_audience",
+    "resume_send",
+    "schedule_send",
+    "send_progress",
+    "send_test",
+    "sender_is_running",
+    "settle_in_doubt",
+    "starter_template",
+]
+
+log = logging.getLogger(__name__)
+
+CAN_PAUSE = (Send.State.SCHEDULED, Send.State.PREPARING, Send.State.SENDING)
+CAN_CANCEL = (*CAN_PAUSE, Send.State.PAUSED, Send.State.MISSED)
+
+
+def pause_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
+    """No new batch begins; what is being handed over stops at the next group.
+
+    Raises WrongState if there is nothing to pause.
+    """
+    with transaction.atomic():
+        send = _locked(send, CAN_PAUSE, "paused")
+        send.state = Send.State.PAUSED
+        send.state_reason = f"Paused by {by.get_username()}." if by else "Paused."
+        send.save(update_fields=["state", "state_reason"])
+        _open_batches(send).update(paused=True)
+    log.info("send %s paused", send.pk)
+    return send
+
+
+def resume_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
+    """Go on where it stopped: the audience is never read again.
+
+    A send that was missed is taken up too, since a person has decided so. Raises
+    WrongState.
+    """
+    with transaction.atomic():
+        send = _locked(send, (Send.State.PAUSED, Send.State.MISSED), "resumed")
+        if send.state == Send.State.MISSED:
+            send.scheduled_at = at
+        if send.started_at is None:
+            send.state = Send.State.SCHEDULED
+        elif send.prepared_at is None:
+            send.state = Send.State.PREPARING
+        else:
+            send.state = Send.State.SENDING
+        send.state_reason = ""
+        send.save(update_fields=["state", "state_reason", "scheduled_at"])
+        if send.state == Send.State.SENDING:
+            _open_batches(send).update(paused=False)
+            # A person has looked at what was wrong: the waits start anew, at once.
+            _open_batches(send).filter(
+                state=Batch.State.WAITING, outcome__gt=""
+            ).update(attempts=0, not_before=at)
+    log.info("send %s resumed", send.pk)
+    return send
+
+
+def cancel_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
+    """Whoever still waits gets nothing; what is on its way can't be called back.
+
+    Raises WrongState.
+    """
+    with transaction.atomic():
+        send = _locked(send, CAN_CANCEL, "cancelled")
+        send.state, send.finished_at = Send.State.CANCELLED, at
+        send.state_reason = f"Cancelled by {by.get_username()}." if by else "Cancelled."
+        send.save(update_fields=["state", "state_reason", "finished_at"])
+        # Batches before messages, as everywhere: nobody waits in a circle.
+        held = list(_open_batches(send).order_by("pk").select_for_update())
+        waiting = [one.pk for one in held if one.state == Batch.State.WAITING]
+        Batch.objects.filter(send=send, state__in=OPEN_BATCHES).update(paused=True)
+        Batch.objects.filter(pk__in=waiting).update(state=Batch.State.CANCELLED)
+        Message.objects.filter(
+            send=send, state=Message.State.WAITING, batch__state=Batch.State.CANCELLED
+        ).update(state=Message.State.CANCELLED, settled_at=at)
+    log.info("send %s cancelled", send.pk)
+    return send
+
+
+def _locked(send: Send, states: tuple[Send.State, ...], done: str) -> Send:
+    found = Send.objects.select_for_update().get(pk=send.pk)
+    if found.state not in states:
+        raise WrongState(
+            f"{found} is {found.get_state_display()}: it can't be {done} now."
+        )
+    return found
+
+
+def _open_batches(send: Send) -> QuerySet[Batch]:
+    return Batch.objects.filter(send=send, state__in=OPEN_BATCHES)
+
+
+def confirm_accepted(public_id: int, *, at: datetime) -> bool:
+    """A provider's event proves that it took this message; True if that was news.
+
+    Good also for one whose outcome is being written, or never will be.
+    """
+    with transaction.atomic():
+        return _settle_accepted(public_id, at=at, detail="proven by an event")
+
+
+def settle_in_doubt(
+    message: Message,
+    *,
+    as_: Literal["accepted", "left"],
+    by: "User",
+    at: datetime,
+) -> Message:
+    """A person decides about a message in doubt: it was taken, or stays as it is.
+
+    It is never sent again. Raises CannotSettle unless it is in doubt.
+    """
+    with transaction.atomic():
+        found = Message.objects.get(pk=message.pk)
+        if found.state != Message.State.IN_DOUBT:
+            raise CannotSettle(
+                f"Message {found.public_id} is {found.get_state_display()}: only one "
+                "in doubt can be settled."
+            )
+        if as_ == "accepted":
+            who = f"marked as sent by {by.get_username()}"
+            _settle_accepted(found.public_id, at=at, detail=who)
+        else:
+            Message.objects.filter(pk=found.pk, state=Message.State.IN_DOUBT).update(
+                settled_at=at, detail=f"left in doubt by {by.get_username()}"
+            )
+    log.info("message %s settled as %s", found.public_id, as_)
+    found.refresh_from_db()
+    return found
+
+
+def _settle_accepted(public_id: int, *, at: datetime, detail: str) -> bool:
+    proven = (Message.State.IN_DOUBT, Message.State.HANDING_OVER)
+    message = Message.objects.filter(public_id=public_id, state__in=proven).first()
+    if message is None:
+        return False
+    batch = None
+    if message.batch_id is not None:
+        batch = Batch.objects.select_for_update().get(pk=message.batch_id)
+    changed = Message.objects.filter(pk=message.pk, state__in=proven).update(
+        state=Message.State.ACCEPTED, reason="", detail=detail[:200], settled_at=at
+    )
+    if batch is not None and batch.state == Batch.State.IN_DOUBT:
+        doubts = batch.messages.filter(state=Message.State.IN_DOUBT)
+        if not doubts.exists():
+            batch.state = Batch.State.DONE
+            batch.save(update_fields=["state"])
+    return bool(changed)
+
+
+def send_test(
+    template: EmailTemplate,
+    tone: str,
+    *,
+    customer: Customer,
+    to: str,
+    sender: Sender,
+    at: datetime,
+) -> str:
+    """Send one mail as this customer would get it to an address of one's own.
+
+    Its links lead nowhere and nothing of it is counted. Returns what the provider
+    calls it. Raises CampaignsError with the reason if it was not taken.
+    """
+    variant = compile_template(template, tone, sender=sender)
+    facts = facts_about([customer.pk])[customer.pk]
+    context = RecipientContext(data=facts.data, links=InertLinks())
+    return send_test_mail(variant, context, to=to)

@@ -1,0 +1,101 @@
+"""Celery's doors: each calls a function that run_engine calls as well.
+
+Ids only, early acknowledgement, no results. A task that is lost or doubled changes
+nothing: the next tick finds the work in the database.
+"""
+
+import logging
+import os
+import socket
+import time
+from functools import partial
+from typing import Any, Final
+
+from celery import Task, shared_task
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import KombuError
+from kombu.exceptions import OperationalError as BrokerDown
+
+from campaigns.materialising import materialise as write_audience
+from campaigns.models import Send
+from campaigns.sending import engine
+from campaigns.sending.channels import Channel, channel_for
+from campaigns.sending.protocol import Lane
+
+log = logging.getLogger(__name__)
+
+SECONDS_A_TASK: Final = 60.0
+# A tick that could not be run within this time is made up for by the next.
+EXPIRES_SECONDS: Final = 30
+PUMPS_A_TICK: Final = 4
+
+_channels: dict[int, Channel] = {}
+
+
+@shared_task(ignore_result=True)
+def tick() -> None:
+    """Housekeeping, then wake who has work."""
+    at = timezone.now()
+    engine.heartbeat(_name(), "worker", at=at, since=at)
+    for send_id in engine.tick(at=at):
+        wake(materialise, send_id)
+    for lane in engine.LANES:
+        for _ in range(min(engine.work_waits(lane, at=at), PUMPS_A_TICK)):
+            wake(pump, lane)
+
+
+@shared_task(ignore_result=True)
+def materialise(send_id: int) -> None:
+    """Write the audience of a send, for a minute; the next tick goes on."""
+    until = time.monotonic() + SECONDS_A_TASK
+    send = Send.objects.get(pk=send_id)
+    if write_audience(send, at=timezone.now(), until=until):
+        for lane in engine.LANES:
+            wake(pump, lane)
+
+
+@shared_task(ignore_result=True)
+def pump(lane: str) -> None:
+    """Deliver batches of a lane, for a minute or until nothing is due."""
+    now = timezone.now()
+    engine.heartbeat(_name(), "worker", at=now, since=now)
+    engine.pump(
+        Lane(lane, _channel(), _name()),
+        clock=timezone.now,
+        until=time.monotonic() + SECONDS_A_TASK,
+    )
+    from campaigns.sending import ledger
+
+    ledger.finish_sends(now=timezone.now())
+
+
+def wake(task: Task, *ids: int | str) -> None:
+    """Publish once the transaction stands; a broker that is down changes nothing."""
+    transaction.on_commit(partial(_publish, task, ids))
+
+
+def _publish(task: Task, ids: tuple[Any, ...]) -> None:
+    try:
+        task.apply_async(args=ids, expires=EXPIRES_SECONDS)
+    except (BrokerDown, KombuError, OSError) as problem:
+        log.warning(
+            "%s%s was not published (%s): the next tick finds the work",
+            task.name,
+            ids,
+            type(problem).__name__,
+        )
+
+
+def _channel() -> Channel:
+    """This process's channel, its connection kept between tasks."""
+    # By process: a connection must not be shared across a fork.
+    if os.getpid() not in _channels:
+        _channels.clear()
+        _channels[os.getpid()] = channel_for(settings.PROVIDER)
+    return _channels[os.getpid()]
+
+
+def _name() -> str:
+    return f"{socket.gethostname()[:80]}:{os.getpid()}"

@@ -1,0 +1,114 @@
+import signal
+import threading
+import time
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from campaigns.models import EngineNode, Send
+from campaigns.sending import engine
+from campaigns.services import pause_send, schedule_send
+
+pytestmark = pytest.mark.django_db
+
+
+def test_one_turn_takes_a_due_send_from_schedule_to_sent(world, campaign, at, settings):
+    world.add_customers(30)
+    send = schedule_send(campaign, scheduled_at=at, at=at)
+    report = engine.run_once(at=at)
+    send.refresh_from_db()
+    assert (report.accepted, report.finished, send.state) == (30, 1, "sent")
+    assert send.finished_at >= at
+    assert len(list(settings.OUTBOX_DIR.rglob("*.eml"))) == 30
+    assert engine.run_once(at=at).idle
+
+
+def test_what_is_not_due_and_what_is_paused_waits(world, campaign, at):
+    world.add_customers(3)
+    send = schedule_send(campaign, scheduled_at=at, at=at)
+    assert engine.run_once(at=at - timedelta(minutes=1)).idle
+    pause_send(send, at=at)
+    assert engine.run_once(at=at).idle
+    assert Send.objects.get().state == "paused"
+
+
+def test_a_send_does_not_end_while_somebody_waits(world, campaign, at):
+    world.add_customers(3)
+    send = world.prepared_send(campaign)
+    send.batches.update(not_before=at + timedelta(hours=1))
+    engine.run_once(at=at)
+    assert Send.objects.get().state == "sending"
+    engine.run_once(at=at + timedelta(hours=1))
+    assert Send.objects.get().state == "sent"
+
+
+def test_a_send_to_nobody_ends_at_once(campaign, at):
+    schedule_send(campaign, scheduled_at=at, at=at)
+    engine.run_once(at=at)
+    assert Send.objects.get().state == "sent"
+
+
+def test_the_engine_is_heard_of_and_old_ones_are_forgotten(at):
+    EngineNode.objects.create(
+        name="old", role="x", started_at=at, last_seen=at - timedelta(days=2)
+    )
+    engine.run_once(at=at)
+    node = EngineNode.objects.get()
+    assert node.role == "run_engine --once"
+    assert node.last_seen >= at
+
+
+def test_a_stop_ends_the_loop_between_two_batches(world, campaign, monkeypatch):
+    from django.utils import timezone
+
+    world.add_customers(30)
+    now = timezone.now()
+    world.prepared_send(campaign, at=now - timedelta(seconds=1))
+    stop, delivered = threading.Event(), []
+    whole = engine.deliver_next_batch
+
+    def one_then_stop(lane, *, now):
+        delivered.append(whole(lane, now=now))
+        stop.set()
+        return delivered[-1]
+
+    monkeypatch.setattr(engine, "deliver_next_batch", one_then_stop)
+    engine.run_forever(stop)
+    assert len(delivered) == 1
+    assert Send.objects.get().batches.filter(state="waiting").exists()
+
+
+def test_the_command_does_what_is_due_once(world, campaign, at):
+    from django.utils import timezone
+
+    world.add_customers(4)
+    schedule_send(campaign, scheduled_at=timezone.now(), at=at)
+    out = StringIO()
+    call_command("run_engine", "--once", stdout=out)
+    assert "4 messages accepted, 0 in doubt; 1 sends ended" in out.getvalue()
+
+
+def test_the_command_says_which_setting_is_wrong(world, campaign, at, settings):
+    from django.utils import timezone
+
+    world.add_customers(1)
+    schedule_send(campaign, scheduled_at=timezone.now(), at=at)
+    settings.PROVIDER = "carrier pigeon"
+    with pytest.raises(CommandError, match="ATTUNE_PROVIDER needs one of"):
+        call_command("run_engine", "--once")
+
+
+def test_sigterm_ends_a_running_engine_cleanly(sqlite_shop):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parents[3]
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "run_engine"], cwd=root, env=sqlite_shop.env
+    )
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0

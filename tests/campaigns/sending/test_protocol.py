@@ -1,0 +1,361 @@
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from campaigns.content.render import render
+from campaigns.models import Batch, Message, Send
+from campaigns.sending import ledger
+from campaigns.sending.channels import (
+    Busy,
+    InDoubt,
+    Later,
+    Misconfigured,
+    Receipt,
+    Refused,
+)
+from campaigns.sending.protocol import deliver_next_batch
+from campaigns.services import cancel_send, pause_send, resume_send
+from customers.models import Interaction
+from customers.services import object_to_profiling, record_consent, suppress
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def send(world, campaign):
+    """Ten customers of one segment, one batch per tone, groups of four."""
+    campaign.neutral_share = 0.0
+    world.SEGMENTS, spread = ("excited",), world.SEGMENTS
+    world.add_customers(10)
+    world.SEGMENTS = spread
+    return world.prepared_send(campaign)
+
+
+def states(send):
+    return Counter(send.messages.values_list("state", flat=True))
+
+
+def address(number):
+    return f"person{number}@example.com"
+
+
+def deliver_all(lane, now):
+    outcomes = []
+    while (outcome := deliver_next_batch(lane, now=now)) is not None:
+        outcomes.append(outcome)
+    return outcomes
+
+
+def test_everyone_gets_one_mail_and_the_provider_s_id_is_kept(send, lane, channel, at):
+    outcome = deliver_next_batch(lane, now=at)
+    assert (outcome.accepted, outcome.waiting) == (10, 0)
+    assert sorted(channel.ledger) == sorted(map(address, range(10)))
+    assert states(send) == {"accepted": 10}
+    for message in send.messages.all():
+        assert message.provider_message_id == f"id-{message.public_id}"
+        assert message.handed_over_at >= at
+        assert message.settled_at >= message.handed_over_at
+    assert deliver_next_batch(lane, now=at) is None
+
+
+def test_the_intent_is_written_before_any_byte_leaves(send, lane, channel, at):
+    seen = []
+
+    def look(mails):
+        batch = Batch.objects.get()
+        ours = Message.objects.filter(pk__in=[mail.message_id for mail in mails])
+        seen.append((batch.state, {message.state for message in ours}))
+        assert batch.intent["messages"] == sorted(
+            send.messages.values_list("pk", flat=True)
+        )
+        assert len(batch.intent["sha256"]) == 64
+        assert batch.idempotency_key
+
+    channel.before = look
+    deliver_next_batch(lane, now=at)
+    assert seen == [("handing_over", {"handing_over"})] * 3
+    assert channel.groups == [4, 4, 2]
+
+
+def test_a_group_s_result_stands_before_the_next_group_leaves(send, lane, channel, at):
+    accepted = []
+    channel.before = lambda mails: accepted.append(states(send)["accepted"])
+    deliver_next_batch(lane, now=at)
+    assert accepted == [0, 4, 8]
+
+
+def test_the_same_words_make_the_same_digest_and_others_another(
+    world, send, lane, channel, at
+):
+    deliver_next_batch(lane, now=at)
+    before = Batch.objects.get()
+    assert before.fence == before.generation == before.attempts == 1
+    assert before.state == Batch.State.DONE
+    assert before.owner == ""
+
+
+def test_who_unsubscribed_since_is_not_mailed(send, lane, channel, at):
+    suppress(address(3), reason="unsubscribed", at=at)
+    deliver_next_batch(lane, now=at)
+    assert address(3) not in channel.ledger
+    left_out = send.messages.get(state="left_out")
+    assert (left_out.reason, left_out.address_wire) == ("suppressed", address(3))
+
+
+def test_who_unsubscribes_while_a_batch_leaves_is_not_mailed(send, lane, channel, at):
+    channel.before = lambda mails: suppress(address(9), reason="unsubscribed", at=at)
+    deliver_next_batch(lane, now=at)
+    assert len(channel.ledger) == 9
+    assert send.messages.get(state="left_out").reason == "suppressed"
+
+
+def test_a_withdrawn_consent_and_a_fresh_complaint_are_seen_again(
+    send, lane, channel, at
+):
+    one, two = send.messages.order_by("pk")[:2]
+    record_consent(
+        one.customer, purpose="marketing", basis="withdrawn", source="x", at=at
+    )
+    Interaction.objects.create(
+        customer=two.customer, occurred_at=at, kind="survey", key="1", rating=1
+    )
+    deliver_next_batch(lane, now=at)
+    reasons = dict(send.messages.exclude(reason="").values_list("pk", "reason"))
+    assert reasons == {one.pk: "no_consent", two.pk: "held"}
+    assert len(channel.ledger) == 8
+
+
+def test_who_objects_to_profiling_gets_the_neutral_words_after_all(
+    send, lane, channel, at
+):
+    one = send.messages.order_by("pk").first()
+    object_to_profiling(one.customer, source="test", at=at)
+    subjects = {}
+    channel.before = lambda mails: subjects.update(
+        {mail.address: mail.body.subject for mail in mails}
+    )
+    deliver_all(lane, at + timedelta(minutes=1))
+    one.refresh_from_db()
+    assert (one.state, one.tone, one.segment_key) == ("accepted", "neutral", "unknown")
+    assert subjects.pop(one.address_wire) == "News from the shop"
+    assert set(subjects.values()) == {"It is here, first looks inside"}
+
+
+def test_a_value_that_is_missing_leaves_one_out_by_its_name(
+    world, campaign, lane, channel, at
+):
+    campaign.template.variants.update(subject="Hello {{ customer.last_name }}")
+    one, *_ = world.add_customers(5)
+    type(one).objects.exclude(pk=one.pk).update(last_name="Doe")
+    send = world.prepared_send(campaign)
+    deliver_all(lane, at)
+    left_out = send.messages.get(state="left_out")
+    assert (left_out.customer_id, left_out.reason) == (one.pk, "merge_error")
+    assert left_out.detail == "customer.last_name"
+    assert len(channel.ledger) == 4
+
+
+def test_one_refused_address_fails_alone(send, lane, channel, at):
+    channel.answers[address(2)] = Refused("invalid", "550 5.1.1")
+    outcome = deliver_next_batch(lane, now=at)
+    assert (outcome.accepted, outcome.refused) == (9, 1)
+    failed = send.messages.get(state="failed")
+    assert (failed.reason, failed.detail) == ("invalid", "550 5.1.1")
+
+
+def test_a_doubt_is_one_message_and_the_rest_of_the_batch_waits(
+    send, lane, channel, at
+):
+    channel.answers[address(5)] = InDoubt("in_doubt", "no answer")
+    outcome = deliver_next_batch(lane, now=at)
+    assert (outcome.accepted, outcome.in_doubt) == (5, 1)
+    assert states(send) == {"accepted": 5, "in_doubt": 1, "waiting": 4}
+    assert deliver_next_batch(lane, now=at) is None  # the lane rests
+    channel.answers.clear()
+    deliver_all(lane, at + timedelta(minutes=5))
+    assert states(send) == {"accepted": 9, "in_doubt": 1}
+    assert Counter(channel.ledger).most_common(1)[0][1] == 1
+    assert Batch.objects.get().state == Batch.State.IN_DOUBT
+
+
+def test_a_busy_provider_gets_the_rest_it_asked_for(send, lane, channel, at):
+    channel.answers[address(0)] = Busy("not_sent_throttle", "429", 120.0)
+    outcome = deliver_next_batch(lane, now=at)
+    assert outcome.stopped == "not_sent_throttle"
+    assert states(send) == {"waiting": 10}
+    assert deliver_next_batch(lane, now=at + timedelta(seconds=119)) is None
+    channel.answers.clear()
+    deliver_all(lane, at + timedelta(seconds=125))
+    assert states(send) == {"accepted": 10}
+    assert len(channel.ledger) == 10
+
+
+def test_a_provider_that_stays_away_pauses_the_send_and_says_why(
+    send, lane, channel, at
+):
+    channel.answers[address(0)] = Busy("not_sent_net", "it could not be reached")
+    for turn in range(ledger.MOST_ATTEMPTS):
+        deliver_next_batch(lane, now=at + timedelta(hours=2 * turn))
+    send.refresh_from_db()
+    assert send.state == Send.State.PAUSED
+    assert "6 times in a row (it could not be reached)" in send.state_reason
+    assert states(send) == {"waiting": 10}
+
+
+def test_one_that_asks_for_patience_does_not_hold_up_the_others(
+    send, lane, channel, at
+):
+    channel.answers[address(1)] = Later("later", "450", 300.0)
+    outcome = deliver_next_batch(lane, now=at)
+    assert (outcome.accepted, outcome.waiting) == (9, 1)
+    assert deliver_next_batch(lane, now=at + timedelta(seconds=299)) is None
+    channel.answers.clear()
+    deliver_next_batch(lane, now=at + timedelta(seconds=310))
+    assert states(send) == {"accepted": 10}
+
+
+def test_patience_ends_after_six_tries(send, lane, channel, at):
+    channel.answers[address(1)] = Later("later", "450 4.2.0", 300.0)
+    for turn in range(ledger.MOST_ATTEMPTS):
+        deliver_next_batch(lane, now=at + timedelta(hours=turn))
+    failed = send.messages.get(state="failed")
+    assert (failed.reason, failed.detail) == ("gave_up", "450 4.2.0")
+
+
+def test_a_refused_log_in_pauses_the_send(send, lane, channel, at):
+    channel.answers[address(0)] = Misconfigured("not_sent_auth", "401")
+    deliver_next_batch(lane, now=at)
+    send.refresh_from_db()
+    assert send.state == Send.State.PAUSED
+    assert "ATTUNE_PROVIDER_OPTIONS" in send.state_reason
+    assert states(send) == {"waiting": 10}
+    assert deliver_next_batch(lane, now=at + timedelta(hours=1)) is None
+
+
+def test_five_bad_requests_in_a_row_are_not_the_customers_fault(
+    send, lane, channel, at
+):
+    channel.answers = {
+        address(number): Refused("not_sent_bad", "400") for number in range(10)
+    }
+    deliver_next_batch(lane, now=at)
+    send.refresh_from_db()
+    assert send.state == Send.State.PAUSED
+    assert "5 mails in a row" in send.state_reason
+    assert states(send) == {"failed": 8, "waiting": 2}
+
+
+def test_a_mail_without_list_unsubscribe_never_leaves(send, lane, channel, at):
+    whole = channel.compose
+
+    def without(*parts):
+        mail = whole(*parts)
+        del mail.body.extra_headers["List-Unsubscribe-Post"]
+        return mail
+
+    channel.compose = without
+    deliver_next_batch(lane, now=at)
+    send.refresh_from_db()
+    assert channel.ledger == []
+    assert send.state == Send.State.PAUSED
+    assert "List-Unsubscribe-Post" in send.state_reason
+    assert states(send) == {"waiting": 10}
+
+
+def test_pausing_while_a_batch_leaves_stops_at_the_next_group(send, lane, channel, at):
+    channel.before = lambda mails: pause_send(send, at=at)
+    outcome = deliver_next_batch(lane, now=at)
+    assert outcome.accepted == 4
+    assert states(send) == {"accepted": 4, "waiting": 6}
+    channel.before = lambda mails: None
+    assert deliver_next_batch(lane, now=at) is None
+    resume_send(send, at=at)
+    deliver_all(lane, at + timedelta(seconds=5))
+    assert states(send) == {"accepted": 10}
+    assert len(set(channel.ledger)) == len(channel.ledger) == 10
+
+
+def test_cancelling_while_a_batch_leaves_cancels_who_waits(send, lane, channel, at):
+    channel.before = lambda mails: cancel_send(send, at=at)
+    deliver_next_batch(lane, now=at)
+    assert states(send) == {"accepted": 4, "cancelled": 6}
+    assert Batch.objects.get().state == Batch.State.CANCELLED
+
+
+def test_a_paused_send_is_not_claimed_and_a_cancelled_one_is_empty(
+    send, lane, channel, at
+):
+    pause_send(send, at=at)
+    assert deliver_next_batch(lane, now=at) is None
+    cancel_send(send, at=at)
+    assert deliver_next_batch(lane, now=at) is None
+    assert states(send) == {"cancelled": 10}
+
+
+def test_a_batch_claimed_before_a_cancel_sends_nothing(send, lane, channel, at):
+    compose = channel.compose
+
+    def cancel_first(*parts):
+        if Send.objects.get().state != "cancelled":
+            cancel_send(send, at=at)
+        return compose(*parts)
+
+    channel.compose = cancel_first
+    outcome = deliver_next_batch(lane, now=at)
+    assert outcome.stopped == "cancelled"
+    assert channel.ledger == []
+    assert states(send) == {"cancelled": 10}
+
+
+def test_a_worker_frozen_past_its_lease_drops_the_batch(
+    send, lane, channel, at, monkeypatch
+):
+    monkeypatch.setattr(
+        "campaigns.sending.protocol._Delivery._lease_from_now", lambda self: 0.0
+    )
+    outcome = deliver_next_batch(lane, now=at)
+    assert channel.ledger == []
+    assert outcome.accepted == 0
+    assert states(send) == {"waiting": 10}
+
+
+def test_an_outcome_that_comes_after_the_sweep_is_not_written(send, lane, channel, at):
+    channel.before = lambda mails: ledger.sweep(now=at + timedelta(hours=1))
+    outcome = deliver_next_batch(lane, now=at)
+    assert outcome.stopped == "lost_lease"
+    assert states(send) == {"in_doubt": 4, "waiting": 6}
+
+
+def test_a_sweep_gives_back_what_was_only_claimed(send, lane, at):
+    from campaigns.sending.claims import claim
+
+    claim("bulk", now=at, lease=lane.lease)
+    assert ledger.sweep(now=at) == (0, 0)
+    assert ledger.sweep(now=at + timedelta(hours=1)) == (1, 0)
+    assert Batch.objects.get().state == Batch.State.WAITING
+    assert states(send) == {"waiting": 10}
+
+
+def test_the_channel_gets_what_the_preview_shows(send, lane, channel, at):
+    from campaigns.rendering import context_of, facts_about, variant_of
+
+    bodies = {}
+    channel.before = lambda mails: bodies.update(
+        {mail.message_id: mail.body for mail in mails}
+    )
+    deliver_next_batch(lane, now=at)
+    message = send.messages.first()
+    variant = variant_of(message)
+    facts = facts_about([message.customer_id])[message.customer_id]
+    email = render(variant, context_of(message.public_id, facts, variant))
+    body = bodies[message.pk]
+    assert (body.subject, body.body) == (email.subject, email.text)
+    assert body.alternatives[0].content == email.html
+    assert body.to == [message.address_wire]
+
+
+def test_a_receipt_without_an_id_is_still_a_receipt(send, lane, channel, at):
+    channel.answers[address(0)] = Receipt("")
+    deliver_next_batch(lane, now=at)
+    assert states(send) == {"accepted": 10}

@@ -1,0 +1,293 @@
+"""The SMTP lane against a real server, and against one that misbehaves."""
+
+import re
+import socket
+import socketserver
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+from aiosmtpd.controller import Controller
+from django.core.mail import EmailMultiAlternatives
+
+from campaigns.content.links import Links
+from campaigns.content.render import RecipientContext, compile_variant, render
+from campaigns.errors import ProviderMisconfigured
+from campaigns.rendering import sender_facts, shared_blocks, words_of
+from campaigns.sending.channels import Busy, Envelope, InDoubt, Later, Receipt, Refused
+from campaigns.sending.channels.smtp import SmtpChannel
+from campaigns.sending.protocol import Lane, deliver_next_batch
+from campaigns.sending.smtp_client import (
+    SmtpClient,
+    SmtpMail,
+    SmtpServer,
+    read_smtp_url,
+)
+
+KEYS = ["a tracking key for tests"]
+
+
+class Sink:
+    """Keeps what it takes; refuses as told."""
+
+    def __init__(self):
+        self.kept, self.refuse = [], {}
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address in self.refuse:
+            return self.refuse[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        self.kept.append((envelope.rcpt_tos, envelope.content))
+        return "250 taken"
+
+
+@pytest.fixture
+def unused_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def sink(unused_port):
+    controller = Controller(Sink(), hostname="127.0.0.1", port=unused_port)
+    controller.start()
+    controller.handler.url = f"smtp://127.0.0.1:{unused_port}"
+    yield controller.handler
+    controller.stop()
+
+
+@pytest.fixture
+def variant(campaign):
+    template = campaign.template
+    return compile_variant(
+        template.layout,
+        shared_blocks(template),
+        words_of(template.variants.get(tone="lively")),
+        sender=sender_facts(campaign.sender),
+    )
+
+
+def context(public_id, first_name):
+    links = Links("https://mail.shop.example", public_id, KEYS)
+    return RecipientContext(data={"customer": {"first_name": first_name}}, links=links)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["Ada", "Zoë ✿ 李", ".dot", "x" * 300, "a\nb", None])
+def test_a_mail_arrives_as_django_would_have_rendered_it(sink, variant, name):
+    channel = SmtpChannel(sink.url)
+    values = context(7, name)
+    mail = channel.compose(Envelope(1, 7, 1, 1, "ada@example.com"), variant, values)
+    assert channel.check(mail) == ""
+    [receipt] = channel.hand_over([mail])
+    channel.close()
+    [(to, content)] = sink.kept
+    email = render(variant, values)
+    django = EmailMultiAlternatives(
+        email.subject,
+        email.text,
+        "Linden & Loam <hello@shop.example>",
+        ["ada@example.com"],
+        headers=email.headers,
+        alternatives=[(email.html, "text/html")],
+    ).message()
+    theirs = message_from_bytes(django.as_bytes(linesep="\r\n"), policy=default)
+    ours = message_from_bytes(content, policy=default)
+    assert to == ["ada@example.com"]
+    assert receipt == Receipt(email.headers["Message-ID"].strip("<>"))
+    for header in ("From", "To", "Subject", *email.headers, "Content-Type"):
+        clean = [
+            re.sub(r"boundary=.*|\s+", "", str(one[header])) for one in (ours, theirs)
+        ]
+        assert clean[0] == clean[1], header
+    for our, their in zip(ours.iter_parts(), theirs.iter_parts(), strict=True):
+        assert our.get_content_type() == their.get_content_type()
+        both = [
+            one.get_content().replace("\r\n", "\n").rstrip() for one in (our, their)
+        ]
+        assert both[0] == both[1]
+    assert max(map(len, content.split(b"\r\n"))) <= 998
+    assert content.isascii()
+
+
+@pytest.mark.django_db
+def test_a_whole_send_goes_over_one_connection(world, campaign, sink, settings, at):
+    settings.PROVIDER, settings.SMTP_URL = "smtp", sink.url
+    world.add_customers(30)
+    sink.refuse["person4@example.com"] = "550 5.1.1 no such person4@example.com"
+    sink.refuse["person5@example.com"] = "451 4.7.1 come back later"
+    send = world.prepared_send(campaign)
+    channel = SmtpChannel(sink.url)
+    while deliver_next_batch(Lane("bulk", channel), now=at + timedelta(seconds=1)):
+        pass
+    channel.close()
+    assert len(sink.kept) == 28
+    assert len({tuple(to) for to, _ in sink.kept}) == 28
+    failed = send.messages.get(state="failed")
+    assert (failed.reason, failed.detail) == ("invalid", "550 5.1.1")
+    assert send.messages.get(state="waiting").address_wire == "person5@example.com"
+
+
+@pytest.mark.django_db
+def test_a_mail_to_somebody_else_does_not_pass_the_check(variant, sink):
+    channel = SmtpChannel(sink.url)
+    mail = channel.compose(
+        Envelope(1, 7, 1, 1, "a@example.com"), variant, context(7, "")
+    )
+    other = mail.body._replace(mail=mail.body.mail._replace(recipient="b@example.com"))
+    assert "somebody else" in channel.check(replace(mail, body=other))
+    head = mail.body.head.replace(b"List-Unsubscribe-Post", b"X-Other")
+    assert "Post" in channel.check(replace(mail, body=mail.body._replace(head=head)))
+
+
+class _Scripted(socketserver.StreamRequestHandler):
+    """A server that follows a script: one answer a line, "drop" to hang up."""
+
+    def handle(self):
+        server = self.server
+        script = server.scripts.pop(0) if server.scripts else ["drop"]
+        self.wfile.write(b"220 hello\r\n")
+        in_data = False
+        while line := self.rfile.readline():
+            server.seen.append(line)
+            verb = line.split(b" ")[0].strip().upper()
+            if in_data:
+                if line != b".\r\n":
+                    continue
+                in_data = False
+                verb = b"DOT"
+            if verb == b"EHLO":
+                self.wfile.write(server.greeting)
+                continue
+            if verb in (b"RSET", b"QUIT"):
+                self.wfile.write(b"250 fine\r\n")
+                continue
+            answer = script.pop(0) if script else "250 fine"
+            if answer == "drop":
+                return
+            if verb == b"DATA" and answer.startswith("354"):
+                in_data = True
+            self.wfile.write(answer.encode() + b"\r\n")
+
+
+@pytest.fixture(params=["pipelining", "one by one"])
+def scripted(request):
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address = daemon_threads = True
+
+    server = Server(("127.0.0.1", 0), _Scripted)
+    server.scripts, server.seen = [], []
+    extra = b"250-PIPELINING\r\n" if request.param == "pipelining" else b""
+    server.greeting = b"250-me\r\n" + extra + b"250 SIZE 1000000\r\n"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+GOOD = ["250 sender", "250 recipient", "354 go on", "250 taken"]
+
+
+def deliver(server, count=2):
+    address = SmtpServer(
+        "127.0.0.1", server.server_address[1], "", "", False, "offered"
+    )
+    client = SmtpClient(address, timeout_seconds=3)
+    mails = [
+        SmtpMail(
+            "a@shop.example",
+            f"p{one}@example.com",
+            f"id{one}",
+            b"Subject: x\r\n\r\ny\r\n",
+        )
+        for one in range(count)
+    ]
+    results = client.deliver(mails)
+    client.close()
+    return results
+
+
+def test_good_answers_are_receipts_in_their_order(scripted):
+    scripted.scripts = [GOOD * 3]
+    assert deliver(scripted, 3) == [Receipt("id0"), Receipt("id1"), Receipt("id2")]
+
+
+def test_after_the_final_dot_without_an_answer_is_in_doubt(scripted):
+    scripted.scripts = [[*GOOD, *GOOD[:3], "drop"]]
+    first, second, third = deliver(scripted, 3)
+    assert first == Receipt("id0")
+    assert isinstance(second, InDoubt)
+    assert third == Busy("not_reached")
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_connection_cut_before_the_content_is_tried_once_more(scripted, place):
+    scripted.scripts = [[*GOOD, *GOOD[:place], "drop"], list(GOOD)]
+    assert deliver(scripted) == [Receipt("id0"), Receipt("id1")]
+
+
+def test_a_server_that_always_hangs_up_is_busy_and_nothing_is_in_doubt(scripted):
+    scripted.scripts = [["drop"], ["drop"]]
+    first, second = deliver(scripted)
+    assert isinstance(first, Busy)
+    assert second == Busy("not_reached")
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "detail"),
+    [
+        (["250", "550 5.1.1 nobody", "503 no"], Refused, "550 5.1.1"),
+        (["250", "550 5.1.1 nobody", "354 well"], Refused, "550 5.1.1"),
+        (["250", "450 4.2.0 later", "503 no"], Later, "450 4.2.0"),
+        (["250", "250", "354 go", "554 5.6.0 spam"], Refused, "554 5.6.0"),
+        (["250", "250", "354 go", "451 try again"], Later, "451"),
+    ],
+)
+def test_what_a_server_says_of_one_mail_does_not_touch_the_next(
+    scripted, answers, kind, detail
+):
+    extra = ["250 emptied"] if "354 well" in answers else []
+    if b"PIPELINING" not in scripted.greeting:
+        # Without pipelining nobody says DATA after a refused RCPT.
+        answers, extra = [a for a in answers if a not in ("503 no", "354 well")], []
+    scripted.scripts = [[*answers, *extra, *GOOD]]
+    first, second = deliver(scripted)
+    assert (type(first), first.detail) == (kind, detail)
+    assert second == Receipt("id1")
+
+
+def test_a_closed_port_is_busy(unused_port):
+    client = SmtpClient(
+        SmtpServer("127.0.0.1", unused_port, "", "", False, "offered"),
+        timeout_seconds=2,
+    )
+    [result] = client.deliver([SmtpMail("a@x", "b@y", "id", b"")])
+    assert isinstance(result, Busy)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail.example", ("mail.example", 25, "", "", False, "offered")),
+        ("smtps://u:p%40@m.example", ("m.example", 465, "u", "p@", True, "required")),
+        (
+            "smtp://u:p@m.example:587?encryption=never",
+            ("m.example", 587, "u", "p", False, "never"),
+        ),
+    ],
+)
+def test_an_address_of_a_server_is_read(url, expected):
+    assert read_smtp_url(url) == expected
+
+
+@pytest.mark.parametrize("url", ["", "http://x", "smtp://", "smtp://x:port", "mail"])
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(ProviderMisconfigured, match="ATTUNE_SMTP_URL"):
+        read_smtp_url(url)
