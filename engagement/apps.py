@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class EngagementConfig(AppConfig):
+    name = "engagement"
+
+    def ready(self) -> None:
+        from engagement import panels, receivers
+
+        del receivers  # imported for its receiver
+        panels.install()

@@ -1,0 +1,237 @@
+"""The home page: how customers feel, who moved, what needs a person, what is sent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from campaigns.models import EngineNode, Message, Send
+from customers.models import Customer
+from engagement.models import TrackingEvent
+from engagement.reporting import report
+from segmentation.emotion.families import FAMILIES
+from segmentation.models import EmotionScore, Membership, SegmentationRun
+from segmentation.mood import Mood, read_mood
+from segmentation.movement import movement
+from segmentation.pictures import spread_labels, stacked_bands
+from segmentation.scoring import unscored
+
+UNDER_WAY = (
+    Send.State.SCHEDULED,
+    Send.State.PREPARING,
+    Send.State.SENDING,
+    Send.State.PAUSED,
+)
+SENDER_SILENT_SECONDS = 30
+LABEL_DISTANCE = 6.5
+# Words for a family in a headline: (more of it, less of it).
+IN_A_HEADLINE = {
+    "anger": "anger",
+    "anxiety": "worry",
+    "confusion": "confusion",
+    "sadness": "disappointment",
+    "excitement": "excitement",
+    "joy": "joy",
+    "trust": "trust",
+    "curiosity": "curiosity",
+    "neutral": "matter-of-fact talk",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something a person should look at."""
+
+    icon: str
+    title: str
+    words: str
+    url: str
+
+
+def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Fill Unfold's start page."""
+    now = timezone.now()
+    mood = read_mood(at=now)
+    run = SegmentationRun.objects.filter(state="published").first()
+    sends = Send.objects.select_related("campaign")
+    context.update(
+        title="Home",
+        finding=headline(mood),
+        customers=Customer.objects.count(),
+        unknown=(
+            Membership.objects.filter(run=run, segment__key="unknown").count()
+            if run
+            else None
+        ),
+        run=run,
+        mood=mood,
+        stream=_stream(mood) if mood else None,
+        # The largest changes first: the picture then says what the headline says.
+        changes=_changes(mood),
+        movement=movement(run) if run else None,
+        needs=_needs(),
+        under_way=[
+            (send, _buckets(send)) for send in sends.filter(state__in=UNDER_WAY)[:5]
+        ],
+        reports=[report(send) for send in sends.filter(state=Send.State.SENT)[:3]],
+    )
+    return context
+
+
+def headline(mood: Mood | None) -> str:
+    """One sentence with no more in it than the texts support."""
+    if mood is None:
+        return "Nothing has been read yet."
+    span = "a month ago" if mood.span_days == 30 else "three months ago"
+    if mood.changes is None:
+        return "Too few texts to tell how the mood has moved."
+    clear = [
+        change for change in mood.changes if change.clear and change.family != "neutral"
+    ]
+    if not clear:
+        return f"No clear change in how customers sound against {span}."
+    more = [IN_A_HEADLINE[c.family] for c in clear if c.points > 0]
+    less = [IN_A_HEADLINE[c.family] for c in clear if c.points < 0]
+    parts = [
+        f"{word} {' and '.join(names[:2])}"
+        for word, names in (("less", less), ("more", more))
+        if names
+    ]
+    words = f"{' and '.join(parts)} than {span}."
+    return words[0].upper() + words[1:]
+
+
+def _stream(mood: Mood) -> list[dict[str, Any]]:
+    bands = stacked_bands(mood.shares.tolist())
+    clear = {change.family for change in mood.changes or () if change.clear}
+    middles = spread_labels([band.middle for band in bands], least=LABEL_DISTANCE)
+    return [
+        {
+            "family": family,
+            "path": band.path,
+            "middle": middle,
+            "now": float(mood.shares[-1, index]),
+            "first": float(mood.shares[0, index]),
+            # Nothing changed clearly: then the whole picture is in full colour.
+            "pale": bool(clear) and family not in clear,
+        }
+        for index, (family, band, middle) in enumerate(
+            zip(FAMILIES, bands, middles, strict=True)
+        )
+    ]
+
+
+def _changes(mood: Mood | None) -> list[dict[str, Any]]:
+    if mood is None or mood.changes is None:
+        return []
+    most = max(max(change.now_high, change.then) for change in mood.changes)
+
+    def place(value: float) -> float:
+        return 100 * value / most
+
+    return [
+        {
+            "change": change,
+            "then": place(change.then),
+            "now": place(change.now),
+            "left": place(min(change.then, change.now)),
+            "width": place(abs(change.points)),
+            "whisker_left": place(change.now_low),
+            "whisker_width": place(change.now_high - change.now_low),
+        }
+        for change in sorted(mood.changes, key=lambda change: -change.points)
+    ]
+
+
+def _needs() -> list[Need]:
+    return [need for need in (_doubt(), _sender(), _waiting(), *_texts()) if need]
+
+
+def _doubt() -> Need | None:
+    doubt = Message.objects.filter(state=Message.State.IN_DOUBT)
+    count = doubt.count()
+    if not count:
+        return None
+    send = doubt.values_list("send_id", flat=True)[0]
+    return Need(
+        "doubt",
+        f"{count:,} message{'s' if count > 1 else ''} in doubt",
+        "Handed over; nobody knows yet if they were taken. They are not sent again by "
+        "themselves.",
+        reverse("campaigns:send", args=[send]),
+    )
+
+
+def _sender() -> Need | None:
+    due = Send.objects.filter(state__in=UNDER_WAY).exclude(state=Send.State.PAUSED)
+    newest = EngineNode.objects.order_by("-last_seen").first()
+    silent = (
+        newest is None
+        or (timezone.now() - newest.last_seen).total_seconds() > SENDER_SILENT_SECONDS
+    )
+    if not (silent and due.exists()):
+        return None
+    return Need(
+        "warn",
+        "No sender is running",
+        "Scheduled mail waits until run_engine or a worker is started.",
+        reverse("admin:campaigns_campaign_changelist"),
+    )
+
+
+def _waiting() -> Need | None:
+    run = SegmentationRun.objects.filter(state="waiting").first()
+    if run is None:
+        return None
+    return Need(
+        "segments",
+        "A new sorting waits for approval",
+        run.waits_because,
+        reverse("segmentation:segments"),
+    )
+
+
+def _texts() -> list[Need]:
+    needs = []
+    disagree = EmotionScore.objects.filter(
+        notes__icontains="text and rating disagree"
+    ).count()
+    if disagree:
+        needs.append(
+            Need(
+                "scale",
+                f"{disagree:,} texts to check",
+                "Stars and words disagree; they count less until somebody looks.",
+                reverse("segmentation:disagreeing"),
+            )
+        )
+    unread = unscored().count()
+    if unread:
+        needs.append(
+            Need(
+                "clock",
+                f"{unread:,} texts wait to be read",
+                "The engine reads them in the background.",
+                reverse("segmentation:segments"),
+            )
+        )
+    return needs
+
+
+def _buckets(send: Send) -> dict[str, int]:
+    states = Message.State
+    return Message.objects.filter(send=send).aggregate(
+        accepted=Count("pk", filter=Q(state=states.ACCEPTED)),
+        handing_over=Count("pk", filter=Q(state=states.HANDING_OVER)),
+        in_doubt=Count("pk", filter=Q(state=states.IN_DOUBT)),
+        waiting=Count("pk", filter=Q(state=states.WAITING)),
+        all=Count("pk"),
+    )
+
+
+def simulated() -> bool:
+    """Any figure on the page may come from a simulation."""
+    return TrackingEvent.objects.filter(detail__simulated__isnull=False).exists()

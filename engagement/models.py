@@ -1,0 +1,60 @@
+"""What came back."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from campaigns.models import Message
+
+
+class TrackingEvent(models.Model):
+    """One report about one message, in Anymail's event names; stored once."""
+
+    class Verdict(models.TextChoices):
+        HUMAN = "human", _("a person")
+        PROBABLE = "probable", _("probably a person")
+        PROXY = "proxy", _("a mail client's proxy")
+        MACHINE = "machine", _("a machine")
+        NOT_APPLICABLE = "", _("-")
+
+    # Null when it could not be matched: kept for a person to look at.
+    message = models.ForeignKey(
+        Message, null=True, blank=True, on_delete=models.CASCADE, related_name="events"
+    )
+    event_type = models.CharField(max_length=20)
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(auto_now_add=True)
+    # SHA-256 of what makes the event one and the same; a replay stores nothing.
+    dedupe_key = models.CharField(max_length=64, unique=True)
+    provider = models.CharField(max_length=40)
+    link = models.PositiveSmallIntegerField(null=True, blank=True)
+    verdict = models.CharField(
+        max_length=10, choices=Verdict, default=Verdict.NOT_APPLICABLE, blank=True
+    )
+    verdict_reasons = models.JSONField(default=list, blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-occurred_at", "-pk"]
+        indexes = [models.Index(fields=["message", "event_type"])]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.occurred_at:%Y-%m-%d %H:%M}"
+
+
+class MessageEngagement(models.Model):
+    """The rollup of one message's events: first times, monotone, recomputable."""
+
+    message = models.OneToOneField(
+        Message, on_delete=models.CASCADE, related_name="engagement"
+    )
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    bounced_at = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    opened_by_person_at = models.DateTimeField(null=True, blank=True)
+    clicked_at = models.DateTimeField(null=True, blank=True)
+    clicked_by_person_at = models.DateTimeField(null=True, blank=True)
+    unsubscribed_at = models.DateTimeField(null=True, blank=True)
+    complained_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"engagement of message {self.message_id}"

@@ -1,0 +1,219 @@
+"""What came back, stored once: the only writer of this room's tables."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Min, Q
+
+from campaigns.models import Message
+from campaigns.services import confirm_accepted
+from customers.models import Consent, Interaction, Suppression
+from customers.services import record_consent, record_interactions, suppress
+from customers.sources import InteractionRow
+from engagement.models import MessageEngagement, TrackingEvent
+
+# Anymail's event names that this room acts on.
+OPENED, CLICKED, DELIVERED = "opened", "clicked", "delivered"
+BOUNCED, COMPLAINED, UNSUBSCRIBED = "bounced", "complained", "unsubscribed"
+# A provider reports these only of mail that it had taken.
+PROVES_ACCEPTANCE = {DELIVERED, BOUNCED, OPENED, CLICKED, COMPLAINED, UNSUBSCRIBED}
+# Anymail's reject reasons that mean: this address does not exist.
+HARD_BOUNCES = {"bounced", "invalid"}
+BY_PEOPLE = (TrackingEvent.Verdict.HUMAN, TrackingEvent.Verdict.PROBABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One report about one message, before it is stored.
+
+    Named by public_id, or by what the provider calls it (provider_message_id and
+    recipient). event_id: the provider's own id of the event, when it has one.
+    """
+
+    event_type: str
+    occurred_at: datetime
+    provider: str
+    public_id: int | None = None
+    provider_message_id: str = ""
+    recipient: str = ""
+    event_id: str = ""
+    link: int | None = None
+    verdict: str = ""
+    verdict_reasons: tuple[str, ...] = ()
+    reject_reason: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dedupe_key(self) -> str:
+        """SHA-256 of what makes the event one and the same, however often it comes."""
+        if self.event_id:
+            parts: list[object] = [self.provider, self.event_id]
+        else:
+            parts = [
+                self.provider,
+                self.event_type,
+                self.public_id or self.provider_message_id,
+                self.recipient,
+                self.occurred_at.isoformat(),
+                self.link,
+                self.detail.get("url", ""),
+            ]
+        return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def record_event(event: Event, *, at: datetime) -> TrackingEvent | None:
+    """Store the event once and do what it asks for; None when it was known already."""
+    stored = record_events([event], at=at)
+    return stored[0] if stored else None
+
+
+def record_events(events: Sequence[Event], *, at: datetime) -> list[TrackingEvent]:
+    """Store events, each once, and do what they ask for; returns the new ones."""
+    messages = _messages_of(events)
+    with transaction.atomic():
+        new = _store(events, messages)
+        fold_engagement({row.message_id for row, _ in new if row.message_id})
+        for row, event in new:
+            if row.message is not None:
+                _act(row.message, event, at=at)
+    return [row for row, _ in new]
+
+
+def _messages_of(events: Sequence[Event]) -> dict[int, Message]:
+    """The message of each event, by the event's position."""
+    known = Message.objects.select_related("customer", "send").in_bulk(
+        [event.public_id for event in events if event.public_id is not None],
+        field_name="public_id",
+    )
+    found = {}
+    for position, event in enumerate(events):
+        message = known.get(event.public_id) if event.public_id is not None else None
+        # Never by the provider's id alone: some share one id across a whole batch.
+        if message is None and event.provider_message_id and event.recipient:
+            message = (
+                Message.objects.select_related("customer", "send")
+                .filter(
+                    provider_message_id=event.provider_message_id,
+                    address_wire__iexact=event.recipient,
+                )
+                .first()
+            )
+        if message is not None:
+            found[position] = message
+    return found
+
+
+def _store(
+    events: Sequence[Event], messages: dict[int, Message]
+) -> list[tuple[TrackingEvent, Event]]:
+    rows: dict[str, tuple[TrackingEvent, Event]] = {}
+    for position, event in enumerate(events):
+        row = TrackingEvent(
+            message=messages.get(position),
+            event_type=event.event_type,
+            occurred_at=event.occurred_at,
+            dedupe_key=event.dedupe_key,
+            provider=event.provider[:40],
+            link=event.link,
+            verdict=event.verdict,
+            verdict_reasons=list(event.verdict_reasons),
+            detail=event.detail,
+        )
+        rows.setdefault(row.dedupe_key, (row, event))
+    already = set(
+        TrackingEvent.objects.filter(dedupe_key__in=list(rows)).values_list(
+            "dedupe_key", flat=True
+        )
+    )
+    new = [pair for key, pair in rows.items() if key not in already]
+    # Two processes may be given the same event at once: the constraint decides.
+    TrackingEvent.objects.bulk_create([row for row, _ in new], ignore_conflicts=True)
+    return new
+
+
+def fold_engagement(message_ids: Iterable[int | None]) -> None:
+    """Recompute the first times of these messages from their events.
+
+    From the events alone: any order, repetition or delay ends in the same row.
+    """
+    ids = [message_id for message_id in message_ids if message_id]
+
+    def first(event_type: str, **more: object) -> Min:
+        return Min("occurred_at", filter=Q(event_type=event_type, **more))
+
+    folded = (
+        TrackingEvent.objects.filter(message_id__in=ids)
+        .values("message_id")
+        .annotate(
+            delivered_at=first(DELIVERED),
+            bounced_at=first(BOUNCED),
+            opened_at=first(OPENED),
+            opened_by_person_at=first(OPENED, verdict__in=BY_PEOPLE),
+            clicked_at=first(CLICKED),
+            clicked_by_person_at=first(CLICKED, verdict__in=BY_PEOPLE),
+            unsubscribed_at=first(UNSUBSCRIBED),
+            complained_at=first(COMPLAINED),
+        )
+        .order_by()
+    )
+    rows = [MessageEngagement(**row) for row in folded]
+    MessageEngagement.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["message"],
+        update_fields=[
+            "delivered_at",
+            "bounced_at",
+            "opened_at",
+            "opened_by_person_at",
+            "clicked_at",
+            "clicked_by_person_at",
+            "unsubscribed_at",
+            "complained_at",
+        ],
+    )
+
+
+def _act(message: Message, event: Event, *, at: datetime) -> None:
+    if message.state == Message.State.IN_DOUBT and _proves_acceptance(event):
+        confirm_accepted(message.public_id, at=at)
+    source = f"message {message.public_id}"
+    reason = {
+        COMPLAINED: Suppression.Reason.COMPLAINED,
+        UNSUBSCRIBED: Suppression.Reason.UNSUBSCRIBED,
+    }.get(event.event_type)
+    if event.event_type == BOUNCED and event.reject_reason in HARD_BOUNCES:
+        reason = Suppression.Reason.BOUNCED
+    if reason is not None:
+        suppress(message.address_wire, reason=reason, source=source, at=at)
+    if event.event_type in {COMPLAINED, UNSUBSCRIBED}:
+        record_consent(
+            message.customer,
+            purpose=Consent.Purpose.MARKETING,
+            basis=Consent.Basis.WITHDRAWN,
+            source=source,
+            at=event.occurred_at,
+        )
+    if event.event_type == CLICKED and event.verdict in BY_PEOPLE:
+        record_interactions(
+            [_click(message, event)], source="tracking", at=at, basis=None
+        )
+
+
+def _proves_acceptance(event: Event) -> bool:
+    return event.event_type in PROVES_ACCEPTANCE
+
+
+def _click(message: Message, event: Event) -> InteractionRow:
+    return InteractionRow(
+        customer_id=message.customer.external_id,
+        email=message.customer.email,
+        occurred_at=event.occurred_at,
+        kind=Interaction.Kind.CLICK,
+        key=event.dedupe_key,
+        channel="mail",
+    )

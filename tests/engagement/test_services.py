@@ -1,0 +1,120 @@
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from customers.models import Consent, Interaction, Suppression
+from engagement.models import MessageEngagement, TrackingEvent
+from engagement.services import Event, record_event, record_events
+
+
+def event(message, event_type, at, **more) -> Event:
+    return Event(
+        event_type=event_type,
+        occurred_at=at,
+        provider="attune",
+        public_id=message.public_id,
+        **more,
+    )
+
+
+def test_the_same_event_is_stored_once(message, at):
+    opened = event(message, "opened", at, verdict="human")
+    assert record_event(opened, at=at) is not None
+    assert record_event(opened, at=at) is None
+    assert TrackingEvent.objects.count() == 1
+
+
+def test_one_event_twice_in_one_report_is_stored_once(message, at):
+    opened = event(message, "opened", at)
+    assert len(record_events([opened, opened], at=at)) == 1
+
+
+def test_a_hard_bounce_suppresses_the_address(message, ada, at):
+    record_event(event(message, "bounced", at, reject_reason="bounced"), at=at)
+    assert Suppression.objects.get().reason == Suppression.Reason.BOUNCED
+
+
+def test_a_full_mailbox_suppresses_nobody(message, at):
+    record_event(event(message, "bounced", at, reject_reason="timed_out"), at=at)
+    assert not Suppression.objects.exists()
+
+
+def test_a_complaint_suppresses_and_withdraws_consent(message, ada, at):
+    record_event(event(message, "complained", at), at=at)
+    assert Suppression.objects.get().reason == Suppression.Reason.COMPLAINED
+    latest = ada.consents.filter(purpose=Consent.Purpose.MARKETING).first()
+    assert latest.basis == Consent.Basis.WITHDRAWN
+
+
+def test_a_delivery_that_comes_after_a_complaint_lifts_nothing(message, at):
+    record_event(event(message, "complained", at), at=at)
+    record_event(event(message, "delivered", at + timedelta(minutes=1)), at=at)
+    assert Suppression.objects.exists()
+
+
+def test_a_click_by_a_person_becomes_an_interaction(message, ada, at):
+    record_event(event(message, "clicked", at, link=0, verdict="human"), at=at)
+    assert ada.interactions.filter(kind=Interaction.Kind.CLICK).count() == 1
+
+
+def test_a_click_by_a_machine_does_not(message, ada, at):
+    record_event(event(message, "clicked", at, link=0, verdict="machine"), at=at)
+    assert not ada.interactions.filter(kind=Interaction.Kind.CLICK).exists()
+    rollup = MessageEngagement.objects.get()
+    assert rollup.clicked_at is not None
+    assert rollup.clicked_by_person_at is None
+
+
+@pytest.mark.parametrize("event_type", ["delivered", "opened", "bounced"])
+def test_a_report_about_a_message_in_doubt_proves_it_was_taken(
+    message_to, ada, at, event_type
+):
+    doubtful = message_to(ada, state="in_doubt")
+    record_event(event(doubtful, event_type, at), at=at)
+    doubtful.refresh_from_db()
+    assert doubtful.state == "accepted"
+
+
+def test_an_event_of_no_message_we_know_is_kept_for_a_person(db, at):
+    stray = Event("opened", at, "brevo", provider_message_id="x", recipient="a@b.com")
+    assert record_event(stray, at=at).message is None
+
+
+def test_a_providers_id_alone_names_no_message(message, bo, message_to, at):
+    other = message_to(bo)
+    for one in (message, other):
+        one.provider_message_id = "shared-by-a-batch"
+        one.save()
+    found = record_event(
+        Event(
+            "delivered",
+            at,
+            "mailgun",
+            provider_message_id="shared-by-a-batch",
+            recipient=other.address_wire,
+        ),
+        at=at,
+    )
+    assert found.message == other
+
+
+KINDS = ["delivered", "opened", "clicked", "bounced", "unsubscribed", "complained"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("seed", range(6))
+def test_any_order_and_repetition_ends_in_the_same_rollup(message, at, seed):
+    random = Random(seed)
+    events = [
+        event(message, kind, at + timedelta(minutes=minute), verdict="human")
+        for minute, kind in enumerate(KINDS * 2)
+    ]
+    shuffled = random.sample(events * 2, len(events) * 2)
+    for one in shuffled:
+        record_event(one, at=at)
+    rollup = MessageEngagement.objects.get()
+    assert TrackingEvent.objects.count() == len(events)
+    assert rollup.delivered_at == at
+    assert rollup.opened_by_person_at == at + timedelta(minutes=1)
+    assert rollup.complained_at == at + timedelta(minutes=5)
