@@ -28,7 +28,9 @@ $(VENV)/.e2e: $(VENV)/.dev constraints/e2e.txt
 	@touch $@
 
 # A history of your own gets a data folder of its own, apart from the sample shop.
-demo: $(if $(HISTORY),export ATTUNE_DATA_DIR ?= var/$(notdir $(HISTORY)))
+ifdef HISTORY
+demo: export ATTUNE_DATA_DIR ?= var/$(notdir $(HISTORY))
+endif
 demo: $(VENV)/.base
 	@$(PY) manage.py demo $(if $(HISTORY),--history "$(HISTORY)") $(if $(filter 0,$(SERVE)),--no-serve)
 
