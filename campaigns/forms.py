@@ -13,6 +13,7 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldAdminURLInputWidget,
+    UnfoldBooleanSwitchWidget,
 )
 
 from campaigns.content.designs import TONES, VARIANT_BLOCKS, blocks_of, load_designs
@@ -189,16 +190,27 @@ class CampaignForm(forms.ModelForm):
 
     class Meta:
         model = Campaign
-        fields = ["name", "template", "sender", "segments", "neutral_share"]
+        fields = [
+            "name",
+            "template",
+            "sender",
+            "segments",
+            "neutral_share",
+            "local_time",
+        ]
         widgets = {
             "name": UnfoldAdminTextInputWidget,
             "template": UnfoldAdminSelectWidget,
             "sender": UnfoldAdminSelectWidget,
             "neutral_share": UnfoldAdminTextInputWidget,
+            "local_time": UnfoldBooleanSwitchWidget,
         }
+        labels = {"local_time": "By each customer's own clock"}
         help_texts = {
             "neutral_share": "The share of each segment that gets the neutral tone all "
             "the same: without it nobody can tell what a tone did. 0.2 is one in five.",
+            "local_time": "The time you choose is read on everyone's own wall: 9:00 "
+            "where they live. Off means one moment for all.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from customers.models import Customer
@@ -58,7 +59,10 @@ def _current(customer: Customer) -> Membership | None:
 @admin.display(description="Segment")
 def segment_column(customer: Customer) -> SafeString | str:
     place = _current(customer)
-    return segment_name(place.segment) if place else "not sorted yet"
+    if place is None:
+        return "not sorted yet"
+    # The list is Unfold's own page: what is ours brings its styles with it.
+    return format_html('<span class="attune">{}</span>', segment_name(place.segment))
 
 
 @admin.display(description="How sure")

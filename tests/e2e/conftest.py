@@ -27,6 +27,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # Headless pictures leave an isolated sandboxed frame, our mail, blank.
+    "--disable-features=IsolateSandboxedIframes",
 ]
 # Where the pictures of README go when asked for; else nowhere that stays.
 PICTURES = os.environ.get("ATTUNE_PICTURES", "")

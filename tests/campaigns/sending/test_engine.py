@@ -60,6 +60,7 @@ def test_the_engine_is_heard_of_and_old_ones_are_forgotten(at):
     assert node.last_seen >= at
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_stop_ends_the_loop_between_two_batches(world, campaign, monkeypatch):
     from django.utils import timezone
 
