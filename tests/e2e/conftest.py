@@ -27,8 +27,6 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Headless pictures leave an isolated sandboxed frame, our mail, blank.
-    "--disable-features=IsolateSandboxedIframes",
 ]
 # Where the pictures of README go when asked for; else nowhere that stays.
 PICTURES = os.environ.get("ATTUNE_PICTURES", "")
@@ -47,10 +45,17 @@ class Watched:
         self.page.goto(self.address + path)
         self.page.wait_for_load_state("load")
 
-    def picture(self, name: str, *, whole: bool = True) -> Path:
-        self.page.wait_for_timeout(300)
+    def picture(self, name: str) -> Path:
+        """The whole page. A frame outside the window is not painted, so the window
+        grows to the page first."""
+        window = self.page.viewport_size
+        tall = self.page.evaluate("document.documentElement.scrollHeight")
+        self.page.set_viewport_size({"width": window["width"], "height": tall})
+        self.page.wait_for_load_state("networkidle")
+        self.page.wait_for_timeout(400)
         path = self.folder / f"{name}.png"
-        self.page.screenshot(path=path, full_page=whole)
+        self.page.screenshot(path=path)
+        self.page.set_viewport_size(window)
         return path
 
 

@@ -1,13 +1,20 @@
 """What a marketer does, in a real browser, from logging in to reading the report."""
 
 import re
+import time
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from campaigns.models import EmailTemplate, Message, Send
-from campaigns.sending.engine import run_once
+from campaigns.sending.channels import channel_for
+from campaigns.sending.engine import heartbeat, run_once
+from campaigns.sending.protocol import Lane, deliver_next_batch
+from campaigns.services import launch_send, materialise
 from customers.models import Customer
+from demo.simulation import Simulation
+from engagement.verdict import CLICK_TOO_SOON_SECONDS
 
 pytestmark = [
     pytest.mark.browser,
@@ -19,6 +26,29 @@ pytestmark = [
 def suffix(screen) -> str:
     width, _, theme = screen
     return theme if theme == "dark" else str(width)
+
+
+def half_of_it(send) -> None:
+    """Launch, write the audience, hand over a few batches: a send under way."""
+    send_id = send.pk
+    launch_send(send, at=timezone.now())
+    materialise(Send.objects.get(pk=send_id), at=timezone.now())
+    lane = Lane("bulk", channel_for("outbox"), "the walk")
+    for _ in range(send.batches.count() // 2):
+        deliver_next_batch(lane, now=timezone.now())
+    heartbeat("the walk", "run_engine", at=timezone.now(), since=timezone.now())
+
+
+def simulate(send, address: str) -> None:
+    """What customers do with their mail, by real requests to the live server."""
+    mails = sorted(settings.OUTBOX_DIR.rglob("*.eml"))
+    time.sleep(CLICK_TOO_SOON_SECONDS + 1)
+    simulation = Simulation(
+        server=address, webhook_secret=settings.WEBHOOK_SECRET, seed=7
+    )
+    result = simulation.run(mails, progress=lambda: None)
+    assert not result.failed
+    assert result.done["click"] > 0
 
 
 def test_from_log_in_to_the_report(open_page, screen):
@@ -57,18 +87,24 @@ def test_from_log_in_to_the_report(open_page, screen):
     page.wait_for_url("**/send/*/")
     watched.picture(f"scheduled_{name}")
     send = Send.objects.get()
+    half_of_it(send)
+    watched.go(f"/admin/campaigns/send/{send.pk}/")
+    page.wait_for_selector("text=/Every message is in exactly one place/")
+    watched.picture(f"progress_{name}")
     while send.state != Send.State.SENT:
         run_once(at=timezone.now())
         send.refresh_from_db()
-    page.wait_for_selector("text=/Every message is in exactly one place/")
     watched.go(f"/admin/campaigns/send/{send.pk}/")
     accepted = send.messages.filter(state=Message.State.ACCEPTED).count()
     assert f"{accepted:,} of {send.messages.count():,} accepted" in page.content()
-    watched.picture(f"progress_{name}")
+    watched.picture(f"sent_{name}")
 
+    simulate(send, watched.address)
+    page.reload()
     page.get_by_role("link", name=re.compile("Report$")).last.click()
     page.wait_for_load_state("load")
     assert "Per segment and tone" in page.content()
+    assert "simulated" in page.content().lower()
     watched.picture(f"report_{name}")
     watched.go("/admin/campaigns/outbox/")
     page.locator("table.cards tbody th a").first.click()

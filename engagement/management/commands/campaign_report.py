@@ -11,6 +11,7 @@ from django.core.management.base import (
 from rich.console import Console
 from rich.table import Table
 
+from campaigns.audience import LEFT_OUT_REASONS
 from campaigns.models import Campaign
 from engagement.errors import NothingToReport
 from engagement.reporting import (
@@ -22,7 +23,7 @@ from engagement.reporting import (
 )
 from engagement.stats import EVENTS_NEEDED, PEOPLE_NEEDED
 
-TABLE_WIDTH = 150
+TABLE_WIDTH = 175
 
 
 class Command(BaseCommand):
@@ -75,7 +76,10 @@ def print_report(result: Report, console: Console) -> None:
     table.add_row("All", "", *_cells(result, result.total))
     console.print(table)
     for reason, count in result.left_out.items():
-        console.print(f"  not sent, {reason}: {count:,}")
+        known = LEFT_OUT_REASONS.get(reason)
+        label = known.label if known else reason.replace("_", " ")
+        why = f". {known.sentence}" if known else ""
+        console.print(f"  not sent, {label}: {count:,}{why}")
     console.print(
         f"Shares of sent, people only, with their 95 % range; shown from "
         f"{PEOPLE_NEEDED} people and {EVENTS_NEEDED} events."
