@@ -4,7 +4,7 @@ python benchmarks/profiles.py [--customers 200000] [--rounds 3]
 
 The fold and pandas do the same 25 columns from the same arrays, rounds in turn, and
 must agree to 1e-9. The fit and k-means are given the same customers, 30,000 at most;
-k-means looks at their mean mixes (as square roots, where it does best), the fit at every
+k-means looks at their mean mixes (square roots, where it does best), the fit at every
 text for 50 rounds, and the agreement with the true segments (adjusted Rand index) is
 what that buys. Rates are per second of this process's CPU.
 """
@@ -21,27 +21,27 @@ from measure import Taken, peak_megabytes, say, take
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from segmentation.clustering.anchored_mixture import FIT_AT_MOST  # noqa: E402
-from segmentation.clustering.model import (  # noqa: E402
+from segmentation.clustering.anchored_mixture import FIT_AT_MOST, SEGMENTS
+from segmentation.clustering.model import (
     assign,
     fit_model,
     profile_customers,
 )
-from segmentation.profile.decay import (  # noqa: E402
+from segmentation.profile.decay import (
     FAST_DAYS,
     PEAK_DAYS,
     SLOW_DAYS,
     ProfileSums,
     fold,
 )
-from segmentation.profile.events import (  # noqa: E402
+from segmentation.profile.events import (
     N_FAMILIES,
     SOURCE_WEIGHT,
     SOURCES,
     Texts,
     no_deeds,
 )
-from tests.segmentation.generator import make_customers  # noqa: E402
+from tests.segmentation.generator import make_customers
 
 SEED = 11
 YEAR_DAYS = 365.0
@@ -86,9 +86,8 @@ def main() -> None:
     sums = profiles.sums
     shares = sums.families / sums.weight[:, None]
     points = np.sqrt(shares[: few.n_customers])
-    k_means = take(
-        lambda: KMeans(n_clusters=7, n_init=1, random_state=SEED).fit(points)
-    )
+    seven = KMeans(n_clusters=len(SEGMENTS), n_init=1, random_state=SEED)
+    k_means = take(lambda: seven.fit(points))
 
     def texts_per_cpu_s(taken: list[Taken]) -> int:
         return round(len(texts) / _cpu(taken))

@@ -75,6 +75,10 @@ def test_from_log_in_to_the_report(open_page, screen):
     text = page.frame_locator("iframe.look-text").locator("pre").inner_text()
     assert "15 % off pots and soil" in " ".join(text.split())
 
+    template = EmailTemplate.objects.get(design="announcement")
+    watched.go(f"/admin/campaigns/emailtemplate/{template.pk}/change/")
+    watched.picture(f"template_{name}")
+
     watched.go("/admin/campaigns/campaign/add/")
     page.fill("[name=name]", "New season")
     page.select_option("[name=template]", label="Announcement")
