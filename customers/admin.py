@@ -72,7 +72,7 @@ class CustomerAdmin(FactAdmin):
     search_fields = ["first_name", "last_name", "email", "external_id"]
     search_help_text = "Name, address or customer id"
     # The glyphs that columns of rooms to the right refer to.
-    list_before_template = "attune/symbols.html"
+    list_before_template = "attune/symbols.html"  # type: ignore[assignment]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return ["name", "email", *CUSTOMER_LIST.columns, "last_heard", "country"]

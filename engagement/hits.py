@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from multiprocessing.util import Finalize
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import connections
 from django.utils import timezone
 
 from campaigns.models import Message
@@ -67,7 +68,7 @@ class OpenBuffer:
         try:
             self.flush()
         finally:
-            close_old_connections()
+            connections.close_all()  # this thread ends here, and its connection too
 
 
 def store_opens(opens: Sequence[Open]) -> None:
@@ -96,5 +97,15 @@ def store_opens(opens: Sequence[Open]) -> None:
     record_events(events, at=timezone.now())
 
 
+def flush_at_exit(buffer: OpenBuffer) -> None:
+    """Store what waits when this process ends in order.
+
+    A server's worker that was started through multiprocessing ends without running
+    atexit; it runs its own finalizers instead.
+    """
+    atexit.register(buffer.flush)
+    Finalize(None, buffer.flush, exitpriority=100)
+
+
 OPENS = OpenBuffer(store_opens)
-atexit.register(OPENS.flush)
+flush_at_exit(OPENS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ from segmentation.models import (
     Segment,
     SegmentationRun,
 )
-from segmentation.profile.events import IntArray
+from segmentation.profile.events import IntArray, Texts
 from segmentation.scoring import (
     Progress,
     ScoreReport,
@@ -128,6 +128,10 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     texts, deeds = load_texts(people, at=at), load_deeds(people, at=at)
     before = published_run()
     previous = SegmentModel.from_json(before.model) if before else None
+    if previous is not None and not previous.learned:
+        previous = (
+            None  # its rows are the anchors of an older mix: nothing to hold on to
+        )
     model = fit_model(texts, deeds, seed=seed, previous=previous)
     profiles = profile_customers(texts, deeds, model)
     found = assign(profiles, model, objected=people.objected)
@@ -141,7 +145,7 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
         quality=_quality(model, profiles, standing, settled),
     )
     _write_memberships(run, people, profiles, found, settled, at=at)
-    _write_profiles(people, profiles, at=at)
+    _write_profiles(people, profiles, texts, at=at)
     run.waits_because = _why_wait(run.quality) if before else ""
     if run.waits_because:
         run.state = SegmentationRun.State.WAITING
@@ -313,11 +317,16 @@ def _rivals(found: Assignment, label: IntArray) -> IntArray:
     return rivals
 
 
-def _write_profiles(people: People, profiles: ProfileTable, *, at: datetime) -> None:
+def _write_profiles(
+    people: People, profiles: ProfileTable, texts: Texts, *, at: datetime
+) -> None:
+    youngest = np.full(len(people.ids), np.inf)
+    np.minimum.at(youngest, texts.customer, texts.age_days)
     fields = [
         "as_of",
         "state",
         "texts",
+        "last_text_at",
         "evidence",
         "valence",
         "composition",
@@ -333,6 +342,7 @@ def _write_profiles(people: People, profiles: ProfileTable, *, at: datetime) -> 
                     as_of=at,
                     state=pack_sums(profiles.sums, row),
                     texts=int(profiles.sums.texts[row]),
+                    last_text_at=at - timedelta(days=float(youngest[row])),
                     evidence=float(profiles.sums.weight[row]),
                     valence=float(profiles.valence[row]),
                     composition=profiles.composition[row]

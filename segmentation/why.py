@@ -17,7 +17,10 @@ from segmentation.frames import (
     load_texts,
 )
 from segmentation.models import EmotionScore, Membership
+from segmentation.profile.baseline import likelihoods
 from segmentation.profile.behaviour import DEEDS
+from segmentation.profile.decay import SLOW_DAYS, decay
+from segmentation.profile.events import SOURCES, FloatArray, Texts
 from segmentation.profile.shrinkage import credibility
 from segmentation.showing import strongest_family
 
@@ -63,12 +66,11 @@ def explain(membership: Membership) -> Explanation | None:
     deeds = load_deeds(people, at=at, one=membership.customer_id)
     if not len(texts) and not len(deeds.code):
         return None
-    found = contributions(
-        texts, deeds, model, segment=SEGMENTS.index(membership.segment.key)
-    )
+    segment = SEGMENTS.index(membership.segment.key)
+    found = contributions(texts, deeds, model, segment=segment)
     parts = np.concatenate([found.of_texts, found.of_deeds])
     shown = found.shown()
-    labels = _labels(membership.customer, at)
+    labels = _labels(membership.customer, at, model, segment, parts)
     span = max(float(np.abs(parts[shown]).sum()), abs(found.total), 1e-9)
     reasons, reached = [], 0.0
     for index in shown:
@@ -91,12 +93,23 @@ def explain(membership: Membership) -> Explanation | None:
         tuple(reasons),
         found.total - reached,
         found.total,
-        float(credibility(texts.weight.sum(keepdims=True), model.kappa)[0]),
+        _own_share(texts, model),
         len(texts),
     )
 
 
-def _labels(customer: Customer, at: datetime) -> list[tuple[str, str, datetime, str]]:
+def _own_share(texts: Texts, model: SegmentModel) -> float:
+    aged = texts.weight * decay(texts.age_days, half_life_days=SLOW_DAYS)
+    return float(credibility(aged.sum(keepdims=True), model.kappa)[0])
+
+
+def _labels(
+    customer: Customer,
+    at: datetime,
+    model: SegmentModel,
+    segment: int,
+    parts: FloatArray,
+) -> list[tuple[str, str, datetime, str]]:
     """Words, kind, time and family of each text, then of each deed."""
     scores = (
         EmotionScore.objects.filter(customer=customer, occurred_at__lte=at)
@@ -104,11 +117,29 @@ def _labels(customer: Customer, at: datetime) -> list[tuple[str, str, datetime, 
         .order_by("customer_id", "occurred_at", "pk")
     )
     labels = []
-    for score in scores:
-        text, families, *_ = score.sentences[0]
+    for score, part in zip(scores, parts, strict=False):
+        text, families = _carrying(score, model, segment, speaks_for=part >= 0)
         labels.append(
             (text, score.kind, score.occurred_at, strongest_family(families)[0])
         )
     for _, _, moment, kind, rating in deed_rows(at=at, one=customer.pk):
         labels.append((_DEED_WORDS[deed_code(kind, rating)], kind, moment, ""))
     return labels
+
+
+def _carrying(
+    score: EmotionScore, model: SegmentModel, segment: int, *, speaks_for: bool
+) -> tuple[str, list[float]]:
+    """The kept sentence that carries most of a text's part, for or against.
+
+    A sentence carries its share of the text times what it has more of the segment than
+    of everybody's mix.
+    """
+    shares = np.array([sentence[2] for sentence in score.sentences])
+    families = np.array([sentence[1] for sentence in score.sentences])
+    source = np.full(len(families), SOURCES.index(score.kind))
+    density = likelihoods(families, source, model.baselines) @ model.anchors.T
+    carried = shares * (density[:, segment] - density @ model.shares)
+    most = int(carried.argmax() if speaks_for else carried.argmin())
+    text, its_families, *_ = score.sentences[most]
+    return text, its_families

@@ -17,10 +17,12 @@ from segmentation.frames import (
     profiles_frame,
     unpack_sums,
 )
+from segmentation.holds import held
 from segmentation.models import (
     EmotionProfile,
     EmotionScore,
     Membership,
+    Segment,
     SegmentationRun,
 )
 from segmentation.services import (
@@ -144,6 +146,53 @@ def test_the_reasons_of_a_customer_add_up_to_the_total(people, at):
     for found in filter(None, explained):
         parts = sum(reason.part for reason in found.reasons) + found.others
         assert parts == pytest.approx(found.total, abs=1e-9)
+
+
+def add_text(customer, at, text, *, days_ago, kind="ticket"):
+    Interaction.objects.create(
+        customer=customer,
+        occurred_at=at - timedelta(days=days_ago),
+        kind=kind,
+        key=f"{kind}{days_ago}",
+        text=text,
+    )
+
+
+def place_in(customer, key):
+    """A customer's membership as if she were in that segment."""
+    found = Membership.objects.select_related("run", "customer").get(customer=customer)
+    found.segment = Segment.objects.get(key=key)
+    return found
+
+
+def test_the_sentence_shown_as_a_reason_is_the_one_that_carries_it(people, bo, at):
+    text = "Thank you so much, you are wonderful. I am terrified that it is lost."
+    add_text(bo, at, text, days_ago=1)
+    refresh_segments(at=at)
+    place = place_in(bo, "anxious")
+    shown = {reason.words: reason.part for reason in explain(place).reasons}
+    assert shown["I am terrified that it is lost."] > 0
+
+
+def test_the_share_shown_as_ones_own_is_that_of_aged_texts(people, bo, at):
+    refresh_segments(at=at)
+    place = place_in(bo, "anxious")
+    profile = EmotionProfile.objects.get(customer=bo)
+    kappa = place.run.model["kappa"]
+    expected = profile.evidence / (profile.evidence + kappa)
+    assert explain(place).own_share == pytest.approx(expected)
+
+
+def test_fresh_unhappiness_that_was_read_holds_a_customer(cy, at):
+    Interaction.objects.filter(customer=cy).delete()
+    add_text(cy, at, "I am so sad and disappointed.", days_ago=16, kind="social")
+    add_text(cy, at, "I hate this, I am furious.", days_ago=15, kind="social")
+    add_text(cy, at, "Angry and sad, what a shame.", days_ago=14.5, kind="social")
+    refresh_segments(at=at)
+    profile = EmotionProfile.objects.get(customer=cy)
+    assert profile.last_text_at == at - timedelta(days=14.5)
+    assert profile.negativity > 0.45
+    assert held([cy.pk], at=at) == {cy.pk: "what they wrote lately reads as unhappy"}
 
 
 def test_nothing_new_means_nothing_to_do(people, at):
