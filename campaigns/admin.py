@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
@@ -62,6 +63,8 @@ class EmailTemplateAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
         form = StarterForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             made = starter_template(
@@ -89,6 +92,8 @@ class EmailTemplateAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         template = self.get_object(request, object_id)
         if template is None:
             raise Http404(f"There is no template {object_id}.")
@@ -122,6 +127,8 @@ class CampaignAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
         form = CampaignForm(
             request.POST or None,
             initial={
@@ -145,11 +152,15 @@ class CampaignAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         campaign = self.get_object(request, object_id)
         if campaign is None:
             raise Http404(f"There is no campaign {object_id}.")
         if "edit" not in request.GET:
             return campaign_page(request, campaign)
+        if not self.has_change_permission(request):
+            raise PermissionDenied
         form = CampaignForm(request.POST or None, instance=campaign)
         if request.method == "POST" and form.is_valid():
             changed = form.save(commit=False)

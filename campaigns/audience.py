@@ -51,6 +51,9 @@ LEFT_OUT_REASONS: Final[Mapping[str, Reason]] = {
     "merge_error": Reason(
         "words missing", "The mail uses something we do not know of them."
     ),
+    "cancelled": Reason(
+        "cancelled", "The send was cancelled before it was their turn."
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from campaigns.content.designs import TONES
 from campaigns.models import EmailTemplate, Message, Sender
+from campaigns.pages import number_in
 from campaigns.pages.templates import try_preview
 from customers.models import Customer
 from customers.panels import CUSTOMER_PAGE, Panel
@@ -61,12 +62,10 @@ def email_panel(request: HttpRequest, segment: Segment) -> dict[str, Any]:
 
 
 def _chosen(request: HttpRequest, segment: Segment) -> Customer | None:
-    wanted = request.GET.get("member", "")
-    if not wanted.isdecimal():
-        return None
+    wanted = number_in(request, "member")
     found = (
         Membership.objects.filter(
-            run__state="published", segment=segment, customer_id=int(wanted)
+            run__state="published", segment=segment, customer_id=wanted
         )
         .select_related("customer")
         .first()

@@ -35,6 +35,8 @@ from campaigns.rendering import (
     words_of,
 )
 from campaigns.sending.channels import batch_size_of
+from customers.addresses import address_wire
+from customers.errors import InvalidAddress
 from segmentation.models import Segment
 from segmentation.services import published_run
 
@@ -48,6 +50,9 @@ NOBODY_SENDS: Final = (
     "No sender is running: start run_engine, or a worker with beat. "
     "Until then the send waits."
 )
+
+
+ENDED: Final = (Send.State.SENT, Send.State.CANCELLED, Send.State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,15 @@ def readiness(campaign: Campaign) -> list[str]:
         )
     if not sender.from_address.strip():
         problems.append("The sender has no address: give it one to send from.")
+    for name, address in (
+        ("address", sender.from_address),
+        ("reply-to address", sender.reply_to),
+    ):
+        if address.strip():
+            try:
+                address_wire(address)
+            except InvalidAddress as problem:
+                problems.append(f"The sender's {name}: {problem}")
     if not sender.postal_address.strip():
         problems.append(
             "The sender has no postal address: add it, the law asks for it in every "
@@ -237,11 +251,13 @@ def schedule_send(
     scheduled_at: datetime,
     at: datetime,
     by: "User | None" = None,
+    newest_known: int | None = None,
 ) -> Send:
     """Freeze a campaign's words, links, sender, segments and rules, and date it.
 
-    Nothing that is edited later reaches this send. Raises CannotSchedule with every
-    problem at once.
+    Nothing that is edited later reaches this send. One send of a campaign at a time;
+    newest_known: the newest send that whoever asks has seen (0: none), so that asking
+    twice is asking once. Raises CannotSchedule with every problem at once.
     """
     problems = readiness(campaign)
     problems += [
@@ -264,6 +280,7 @@ def schedule_send(
     if problems:
         raise CannotSchedule(list(dict.fromkeys(problems)))
     with transaction.atomic():
+        _refuse_a_second(campaign, newest_known)
         send = Send.objects.create(
             campaign=campaign,
             scheduled_at=scheduled_at,
@@ -277,6 +294,33 @@ def schedule_send(
         send.frozen = _frozen(campaign, plan, rows, at=at, by=by)
         send.save(update_fields=["frozen"])
     return send
+
+
+def _refuse_a_second(campaign: Campaign, newest_known: int | None) -> None:
+    """Lock the campaign: of two who schedule it, the later finds the other's send."""
+    Campaign.objects.select_for_update().get(pk=campaign.pk)
+    newest = newest_send(campaign)
+    if newest is None:
+        return
+    if newest.state not in ENDED:
+        raise CannotSchedule(
+            [
+                f"A send of this campaign is {newest.get_state_display()} already: "
+                "wait until it has ended, or cancel it. Nothing new was scheduled."
+            ]
+        )
+    if newest_known is not None and newest_known != newest.pk:
+        raise CannotSchedule(
+            [
+                "This campaign was sent since this page was opened: look at that send "
+                "first. Nothing new was scheduled."
+            ]
+        )
+
+
+def newest_send(campaign: Campaign) -> Send | None:
+    """The send of a campaign that was scheduled last."""
+    return campaign.sends.order_by("-pk").first()
 
 
 def _addressed(plan: Plan, segment_key: str) -> bool:

@@ -11,7 +11,12 @@ from django.conf import settings
 from django.db import transaction
 
 from campaigns.content.designs import load_design
-from campaigns.content.links import InertLinks, Links, UntrackedLinks
+from campaigns.content.links import (
+    InertLinks,
+    Links,
+    UntrackedLinks,
+    WebViewLinks,
+)
 from campaigns.content.render import (
     CompiledVariant,
     RecipientContext,
@@ -247,6 +252,20 @@ def rendered_message(message: Message) -> RenderedEmail:
         raise Variant.DoesNotExist(f"Message {message.public_id} has no words.")
     facts = facts_about([message.customer_id])[message.customer_id]
     return render(variant, context_of(message.public_id, facts, variant))
+
+
+def web_view_of(message: Message) -> str:
+    """The HTML of a sent mail as a page, without the links only its reader may have.
+
+    Raises Variant.DoesNotExist, UndefinedValue or TemplateError.
+    """
+    variant = variant_of(message)
+    if variant is None:
+        raise Variant.DoesNotExist(f"Message {message.public_id} has no words.")
+    facts = facts_about([message.customer_id])[message.customer_id]
+    mail = context_of(message.public_id, facts, variant)
+    page = RecipientContext(data=mail.data, links=WebViewLinks(mail.links))
+    return render(variant, page).html
 
 
 def link_destination(message: Message, number: int) -> str | None:

@@ -16,6 +16,7 @@ from campaigns.models import Batch, EmailTemplate, Message, Send, Sender
 from campaigns.planning import (
     Preflight,
     Step,
+    newest_send,
     preflight,
     schedule_send,
     sender_is_running,
@@ -29,6 +30,7 @@ from campaigns.rendering import (
     preview_message,
     rendered_message,
     starter_template,
+    web_view_of,
 )
 from campaigns.sending.ledger import OPEN_BATCHES
 from campaigns.sending.trial import send_test_mail
@@ -48,6 +50,7 @@ __all__ = [
     "link_count",
     "link_destination",
     "materialise",
+    "newest_send",
     "pause_send",
     "preflight",
     "preview_message",
@@ -60,6 +63,7 @@ __all__ = [
     "sender_is_running",
     "settle_in_doubt",
     "starter_template",
+    "web_view_of",
 ]
 
 log = logging.getLogger(__name__)
@@ -128,7 +132,7 @@ def cancel_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
         Batch.objects.filter(pk__in=waiting).update(state=Batch.State.CANCELLED)
         Message.objects.filter(
             send=send, state=Message.State.WAITING, batch__state=Batch.State.CANCELLED
-        ).update(state=Message.State.CANCELLED, settled_at=at)
+        ).update(state=Message.State.CANCELLED, reason="cancelled", settled_at=at)
     log.info("send %s cancelled", send.pk)
     return send
 

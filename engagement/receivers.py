@@ -1,5 +1,6 @@
 """Anymail's signals become events; the only receivers in the house."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from anymail.signals import AnymailTrackingEvent, tracking
@@ -9,8 +10,45 @@ from django.utils import timezone
 from engagement.services import CLICKED, OPENED, Event, record_event
 from engagement.verdict import Hit, judge
 
+# What a provider calls a bounce that may not bounce again, by where it says so. Anymail
+# maps hard and soft ones to the same word. Source: the providers' own event tables.
+_HARD_POSTMARK = {"HardBounce", "BadEmailAddress", "ManuallyDeactivated"}
+_SOFT_SPARKPOST = {"20", "21", "22", "23", "24", "40", "60", "70", "100"}
+_PASSING: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "brevo": lambda said: said.get("event") == "soft_bounce",
+    "sendinblue": lambda said: said.get("event") == "soft_bounce",
+    "postmark": lambda said: (
+        said.get("RecordType") == "Bounce" and said.get("Type") not in _HARD_POSTMARK
+    ),
+    "amazon ses": lambda said: (
+        _inner(said, "bounce").get("bounceType", "Permanent") != "Permanent"
+    ),
+    "mailgun": lambda said: (
+        _inner(said, "event-data").get("severity") == "temporary"
+        or said.get("severity") == "temporary"
+    ),
+    "mailjet": lambda said: said.get("hard_bounce") is False,
+    "resend": lambda said: (
+        _inner(_inner(said, "data"), "bounce").get("type", "Permanent") != "Permanent"
+    ),
+    "sendgrid": lambda said: said.get("type") == "blocked",
+    "sparkpost": lambda said: str(said.get("bounce_class", "")) in _SOFT_SPARKPOST,
+    "mailtrap": lambda said: said.get("event") == "soft bounce",
+    "mailersend": lambda said: said.get("type") == "activity.soft_bounced",
+}
 # The only thing about a message that a provider is told (campaigns/sending).
 PUBLIC_ID = "d"
+
+
+def _inner(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = said.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def is_passing(provider: str, said: object) -> bool:
+    """Whether a provider's own report (esp_event) tells of a passing bounce."""
+    known = _PASSING.get(provider)
+    return known is not None and isinstance(said, Mapping) and known(said)
 
 
 @receiver(tracking)
@@ -25,21 +63,23 @@ def keep_provider_event(
             Hit(is_click=event.event_type == CLICKED, user_agent=event.user_agent or "")
         )
     metadata = event.metadata or {}
+    provider = esp_name.lower()
     record_event(
         Event(
             event_type=event.event_type,
             # Some reports carry no time: when it came is then the best that is known.
             occurred_at=event.timestamp or now,
-            provider=esp_name.lower(),
+            provider=provider,
             public_id=_public_id(metadata.get(PUBLIC_ID)),
-            provider_message_id=event.message_id or "",
-            recipient=event.recipient or "",
-            event_id=event.event_id or "",
+            provider_message_id=_text(event.message_id),
+            recipient=_text(event.recipient),
+            event_id=_text(event.event_id),
             verdict=verdict,
             verdict_reasons=reasons,
             reject_reason=event.reject_reason or "",
+            passing=is_passing(provider, event.esp_event),
             detail={
-                key: str(value)[:500]
+                key: _text(value)[:500]
                 for key, value in {
                     "reject_reason": event.reject_reason,
                     "description": event.description,
@@ -56,4 +96,11 @@ def keep_provider_event(
 
 def _public_id(value: object) -> int | None:
     text = str(value or "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        return None
+    return number if (number := int(text)) < 2**63 else None
+
+
+def _text(value: object) -> str:
+    """As text a database can keep: PostgreSQL refuses NUL."""
+    return str(value or "").replace("\0", "")

@@ -11,8 +11,14 @@ from django.db.models import Min, Q
 
 from campaigns.models import Message
 from campaigns.services import confirm_accepted
-from customers.models import Consent, Interaction, Suppression
-from customers.services import record_consent, record_interactions, suppress
+from customers.addresses import address_key
+from customers.models import Consent, Customer, Interaction, Suppression
+from customers.services import (
+    marketing_basis,
+    record_consent,
+    record_interactions,
+    suppress,
+)
 from customers.sources import InteractionRow
 from engagement.models import MessageEngagement, TrackingEvent
 
@@ -45,6 +51,8 @@ class Event:
     verdict: str = ""
     verdict_reasons: tuple[str, ...] = ()
     reject_reason: str = ""
+    # A bounce that may not bounce again tomorrow: a full mailbox, a busy server.
+    passing: bool = False
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -80,6 +88,8 @@ def record_events(events: Sequence[Event], *, at: datetime) -> list[TrackingEven
         for row, event in new:
             if row.message is not None:
                 _act(row.message, event, at=at)
+            elif event.recipient:
+                _act_on_address(event, at=at)
     return [row for row, _ in new]
 
 
@@ -178,29 +188,69 @@ def fold_engagement(message_ids: Iterable[int | None]) -> None:
     )
 
 
+def unsubscribe(message: Message, event: Event, *, at: datetime) -> None:
+    """Never mail this person again, from this moment, whatever was said before.
+
+    The event is stored once. The no counts each time: who was let back in since, and
+    says no again, is heard again.
+    """
+    with transaction.atomic():
+        if record_event(event, at=at) is None:
+            _heed_no(message, event, at=at)
+
+
 def _act(message: Message, event: Event, *, at: datetime) -> None:
-    if message.state == Message.State.IN_DOUBT and _proves_acceptance(event):
+    open_states = (Message.State.IN_DOUBT, Message.State.HANDING_OVER)
+    if message.state in open_states and _proves_acceptance(event):
         confirm_accepted(message.public_id, at=at)
-    source = f"message {message.public_id}"
-    reason = {
-        COMPLAINED: Suppression.Reason.COMPLAINED,
-        UNSUBSCRIBED: Suppression.Reason.UNSUBSCRIBED,
-    }.get(event.event_type)
-    if event.event_type == BOUNCED and event.reject_reason in HARD_BOUNCES:
-        reason = Suppression.Reason.BOUNCED
-    if reason is not None:
-        suppress(message.address_wire, reason=reason, source=source, at=at)
-    if event.event_type in {COMPLAINED, UNSUBSCRIBED}:
-        record_consent(
-            message.customer,
-            purpose=Consent.Purpose.MARKETING,
-            basis=Consent.Basis.WITHDRAWN,
-            source=source,
-            at=event.occurred_at,
-        )
+    _heed_no(message, event, at=at)
     if event.event_type == CLICKED and event.verdict in BY_PEOPLE:
         record_interactions(
             [_click(message, event)], source="tracking", at=at, basis=None
+        )
+
+
+def _heed_no(message: Message, event: Event, *, at: datetime) -> None:
+    source = f"message {message.public_id}"
+    reason = _reason_to_suppress(event)
+    if reason is not None:
+        suppress(message.address_wire, reason=reason, source=source, at=at)
+    if event.event_type in {COMPLAINED, UNSUBSCRIBED}:
+        _withdraw(message.customer, event, source=source, at=at)
+
+
+def _act_on_address(event: Event, *, at: datetime) -> None:
+    """A provider's report about a mail it can't name: the address still said no."""
+    source, reason = f"report of {event.provider}", _reason_to_suppress(event)
+    if reason is None:
+        return
+    suppress(event.recipient, reason=reason, source=source, at=at)
+    if event.event_type in {COMPLAINED, UNSUBSCRIBED}:
+        for customer in Customer.objects.filter(
+            address_key=address_key(event.recipient)
+        ):
+            _withdraw(customer, event, source=source, at=at)
+
+
+def _reason_to_suppress(event: Event) -> Suppression.Reason | None:
+    if event.event_type == COMPLAINED:
+        return Suppression.Reason.COMPLAINED
+    if event.event_type == UNSUBSCRIBED:
+        return Suppression.Reason.UNSUBSCRIBED
+    hard = event.event_type == BOUNCED and event.reject_reason in HARD_BOUNCES
+    return Suppression.Reason.BOUNCED if hard and not event.passing else None
+
+
+def _withdraw(customer: Customer, event: Event, *, source: str, at: datetime) -> None:
+    # Now, not when it is said to have happened: no clock may let an older yes win.
+    standing = marketing_basis([customer.pk], at=at).get(customer.pk)
+    if standing != Consent.Basis.WITHDRAWN:
+        record_consent(
+            customer,
+            purpose=Consent.Purpose.MARKETING,
+            basis=Consent.Basis.WITHDRAWN,
+            source=source,
+            at=at,
         )
 
 

@@ -166,6 +166,26 @@ class UntrackedLinks(Links):
         return self._destinations[link]
 
 
+class WebViewLinks:
+    """The mail as a page: its links lead on, and nothing in it is worth stealing.
+
+    The page's own address is a track token. It is forwarded and logged by others, so
+    it must not yield the token that unsubscribes.
+    """
+
+    __slots__ = ("_mail",)
+
+    public_id: int | None = None
+    pixel = ""
+    unsubscribe = preferences = web_view = "#"
+
+    def __init__(self, mail: MessageLinks) -> None:
+        self._mail = mail
+
+    def click(self, link: int) -> str:
+        return self._mail.click(link)
+
+
 class InertLinks:
     """A preview: nothing in it leads anywhere, nothing in it is counted."""
 

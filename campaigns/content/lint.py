@@ -5,6 +5,7 @@ Findings that block must be put right; the others are for the marketer to judge.
 
 import re
 from collections.abc import Iterator, Mapping
+from html import unescape
 from urllib.parse import urlsplit
 
 from campaigns.content.designs import (
@@ -209,13 +210,19 @@ def _picture_findings(variant: CompiledVariant, tone: str) -> Iterator[Finding]:
 
 def _leak_findings(variant: CompiledVariant, tone: str) -> Iterator[Finding]:
     found: list[tuple[str, str]] = []
-    for link in variant.links:
-        parts = urlsplit(link.url)
+    html = variant.html.source
+    # Also those that are not counted: of one person alone, or marked so.
+    direct = re.findall(r'\b(?:href|src)="([^"]*)"', html)
+    for url in [*(link.url for link in variant.links), *map(unescape, direct)]:
+        try:
+            parts = urlsplit(static_text(url) if "{" in url else url)
+        except ValueError:
+            continue
         found += (
             (name, "a link") for name in _names_in(f"{parts.query} {parts.fragment}")
         )
-        found += ((n, "a link") for n in _names_in(parts.path) if n not in _ORDINARY)
-    html = variant.html.source
+        place = f"{parts.netloc} {parts.path}"
+        found += ((n, "a link") for n in _names_in(place) if n not in _ORDINARY)
     for value in re.findall(r'\bclass="([^"]*)"', html):
         found += ((name, "a class") for name in _names_in(value))
     for value in re.findall(r'\balt="([^"]*)"', html):

@@ -77,7 +77,8 @@ class Skeleton:
         data: as `plain_data` returns it. Raises UndefinedValue or TemplateError.
         """
         context: RenderContext | None = None
-        values = []
+        values: list[str] = []
+        size = 0
         for slot in self.slots:
             text = slot.quick(data, links) if slot.quick else None
             if text is None:
@@ -87,6 +88,9 @@ class Skeleton:
                 with clear_errors(self.source):
                     text = _rendered(slot.node, context)
             values.append(text)
+            size += len(text)
+            if size > OUTPUT_MAX_BYTES:  # stop before memory does
+                raise _too_big(size)
         return values
 
     def render(self, data: Mapping[str, Any], links: MessageLinks) -> str:
@@ -97,15 +101,19 @@ class Skeleton:
         parts[1::2] = self.slot_values(data, links)
         text = "".join(parts)
         if 4 * len(text) > OUTPUT_MAX_BYTES and _bytes(text) > OUTPUT_MAX_BYTES:
-            message = f"The mail has {_bytes(text):,} bytes."
-            hint = f"At most {OUTPUT_MAX_BYTES:,} are sent: take something out."
-            raise TemplateError([TemplateProblem(1, 1, message, hint)])
+            raise _too_big(_bytes(text))
         return text
 
     def render_whole(self, data: Mapping[str, Any], links: MessageLinks) -> str:
         """The same by the interpreter alone: the reference for `render`."""
         everything = {**data, "links": LinkNames(links)}
         return render_whole(self._template, self.source, everything)
+
+
+def _too_big(size: int) -> TemplateError:
+    message = f"The mail has {size:,} bytes."
+    hint = f"At most {OUTPUT_MAX_BYTES:,} are sent: take something out."
+    return TemplateError([TemplateProblem(1, 1, message, hint)])
 
 
 def _bytes(text: str) -> int:

@@ -20,6 +20,13 @@ def page(request: HttpRequest, file: str, /, **context: Any) -> HttpResponse:
     )
 
 
+def number_in(request: HttpRequest, name: str, *, default: int = 0) -> int:
+    """A number in the address that a database can hold; the default for rubbish."""
+    value = request.GET.get(name, "")
+    ordinary = value.isascii() and value.isdecimal() and len(value) < 19
+    return int(value) if ordinary else default
+
+
 def framed(html: str) -> HttpResponse:
     """A mail's HTML for a sandboxed frame."""
     answer = HttpResponse(html)

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from campaigns.pages import framed, page
+from campaigns.pages import framed, number_in, page
 from campaigns.sending.outbox import read_mail, read_outbox
 
 PICTURE = re.compile(r'src="[^"]*/o/[\w-]+\.gif"')
@@ -27,8 +27,7 @@ HEADERS_SHOWN = (
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
     """The newest mails first."""
-    number = request.GET.get("page", "1")
-    found = read_outbox(page=int(number) if number.isdecimal() else 1)
+    found = read_outbox(page=number_in(request, "page", default=1))
     return page(
         request,
         "campaigns/outbox.html",

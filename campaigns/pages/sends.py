@@ -1,5 +1,6 @@
 """Campaigns: preflight, schedule, live progress, names, pause, resume, cancel."""
 
+import re
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -22,11 +23,12 @@ from campaigns.content.designs import TONES
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
 from campaigns.models import Campaign, Message, Send
-from campaigns.pages import page
+from campaigns.pages import number_in, page
 from campaigns.services import (
     Preflight,
     Progress,
     cancel_send,
+    newest_send,
     pause_send,
     preflight,
     resume_send,
@@ -57,6 +59,7 @@ def campaign_page(
 ) -> HttpResponse:
     """The preflight: who gets it, who not and why, what is in the way."""
     found = preflight(campaign, at=timezone.now())
+    newest = newest_send(campaign)
     return page(
         request,
         "campaigns/campaign.html",
@@ -77,7 +80,7 @@ def campaign_page(
         ),
         segments=_segments(found),
         sends=campaign.sends.all()[:10],
-        form=form or ScheduleForm(),
+        form=form or ScheduleForm(initial={"newest_known": newest.pk if newest else 0}),
     )
 
 
@@ -116,6 +119,7 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponseBase:
             scheduled_at=form.cleaned_data["when"] or now,
             at=now,
             by=cast(User, request.user),
+            newest_known=form.cleaned_data["newest_known"],
         )
     except CannotSchedule as problem:
         for sentence in problem.problems:
@@ -136,7 +140,7 @@ def left_out_now(request: HttpRequest, pk: int, reason: str) -> HttpResponse:
     ids = sorted(
         customer for customer, why in audience.left_out.items() if why == reason
     )
-    after = _number(request, "after")
+    after = number_in(request, "after")
     shown = [customer for customer in ids if customer > after][:NAMES_A_PAGE]
     customers = Customer.objects.in_bulk(shown)
     return page(
@@ -228,9 +232,9 @@ def names(request: HttpRequest, pk: int, state: str) -> HttpResponse:
     }.get(state)
     if states is None:
         raise Http404(f"There is no bucket {state}.")
-    found = shown.messages.filter(state__in=states, pk__gt=_number(request, "after"))
+    found = shown.messages.filter(state__in=states, pk__gt=number_in(request, "after"))
     reason = request.GET.get("reason", "")
-    if reason:
+    if re.fullmatch(r"[a-z_]+", reason):
         found = found.filter(reason=reason)
     rows = list(found.select_related("customer").order_by("pk")[:NAMES_A_PAGE])
     label = state.replace("_", " ")
@@ -278,11 +282,6 @@ def settle(request: HttpRequest, pk: int, as_: str) -> HttpResponseBase:
     except CampaignsError as problem:
         messages.error(request, str(problem))
     return HttpResponseRedirect(reverse("campaigns:send", args=[message.send_id]))
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    value = request.GET.get(name, "")
-    return int(value) if value.isdecimal() and len(value) < 19 else 0
 
 
 def _crumbs(campaign: Campaign, last: str) -> list[tuple[str, str | None]]:

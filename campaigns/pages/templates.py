@@ -29,7 +29,7 @@ from campaigns.forms import (
     example_sender,
 )
 from campaigns.models import EmailTemplate, Sender, Variant
-from campaigns.pages import framed, page
+from campaigns.pages import framed, number_in, page
 from campaigns.rendering import sender_facts, shared_blocks, words_of
 from campaigns.services import preview_message, send_test
 from customers.models import Customer
@@ -37,6 +37,7 @@ from segmentation.models import Membership
 
 TONE_OF = {tone.key: tone for tone in TONES}
 SIDE_BY_SIDE = 2
+CANNOT_BE_SHOWN = (TemplateError, UndefinedValue, CampaignsError, Variant.DoesNotExist)
 
 
 def template_page(request: HttpRequest, template: EmailTemplate) -> HttpResponse:
@@ -190,10 +191,7 @@ def preview(request: HttpRequest, pk: int, tone: str) -> HttpResponse:
     template = get_object_or_404(EmailTemplate, pk=pk)
     if tone not in TONE_OF:
         raise Http404(f"There is no tone {tone}.")
-    number = request.GET.get("customer", "")
-    chosen = (
-        Customer.objects.filter(pk=int(number)).first() if number.isdecimal() else None
-    )
+    chosen = Customer.objects.filter(pk=number_in(request, "customer")).first()
     customer = chosen or example_customer(TONE_OF[tone])
     rendered, problem = try_preview(template, tone, customer)
     if rendered is None:
@@ -224,7 +222,7 @@ def try_preview(
         rendered = preview_message(
             template, tone, customer, sender=sender, at=timezone.now()
         )
-    except (TemplateError, UndefinedValue, CampaignsError) as problem:
+    except CANNOT_BE_SHOWN as problem:
         return None, str(problem)
     return rendered, ""
 
@@ -260,7 +258,7 @@ def _send_test(
             sender=sender,
             at=timezone.now(),
         )
-    except (CampaignsError, TemplateError, UndefinedValue) as problem:
+    except CANNOT_BE_SHOWN as problem:
         messages.error(request, f"The test mail was not sent: {problem}")
     else:
         messages.success(request, f"A test mail is on its way to {data['to']}.")

@@ -30,6 +30,9 @@ NEVER_CONNECTED_NAMES: Final = {"EndpointConnectionError", "ConnectTimeoutError"
 # The longest wait we take from a header, in seconds.
 LONGEST_WAIT: Final = 3600.0
 AUTH: Final = {401, 403}
+# About the account or the address of the API, never about one mail: payment required,
+# not found, not allowed, gone.
+ACCOUNT: Final = {402, 404, 405, 410}
 MISSING_CREDENTIALS: Final = {"NoCredentialsError", "PartialCredentialsError"}
 
 
@@ -55,6 +58,8 @@ def classify(error: Exception, *, now_seconds: float) -> Result:
         return Misconfigured(
             "not_sent_auth", f"the provider refused the log-in ({code})"
         )
+    if code in ACCOUNT:
+        return Misconfigured("not_sent_bad", f"the provider answered {code}")
     if 400 <= code < 500:
         return Refused("not_sent_bad", f"the provider answered {code}")
     return InDoubt("in_doubt", f"the provider answered {code}")

@@ -6,7 +6,7 @@ can wait for each other, never in a circle.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -39,11 +39,6 @@ OPEN_BATCHES: Final = (
 OPEN_MESSAGES: Final = (Message.State.WAITING, Message.State.HANDING_OVER)
 
 
-class Renewed(NamedTuple):
-    goes_on: bool
-    attempts: int
-
-
 def claimed(claim: Claim) -> Batch:
     """The batch of this claim, locked. Raises LostLease if it is no longer ours."""
     batch = (
@@ -66,17 +61,37 @@ def may_leave(claim: Claim) -> bool:
     ).exists()
 
 
-def renew(claim: Claim, *, until: datetime) -> Renewed:
-    """Lock the batch and lengthen its lease. Raises LostLease if it was swept."""
+def renew(claim: Claim, *, until: datetime, attempts: int) -> bool:
+    """Lock the batch and lengthen its lease; False when it was paused meanwhile.
+
+    Raises LostLease if it was swept.
+    """
     kept = Batch.objects.filter(
         pk=claim.batch_id, fence=claim.fence, state=Batch.State.HANDING_OVER
-    ).update(lease_until=until)
+    ).update(lease_until=until, attempts=attempts)
     if not kept:
         raise _lost(claim)
-    paused, attempts = Batch.objects.values_list("paused", "attempts").get(
-        pk=claim.batch_id
+    return not Batch.objects.values_list("paused", flat=True).get(pk=claim.batch_id)
+
+
+def wait_again(message_ids: Sequence[int]) -> None:
+    """Messages that were refused for what is not their fault wait for a person."""
+    if not message_ids:
+        return
+    refused = Message.objects.filter(
+        pk__in=message_ids, state=Message.State.FAILED, reason="not_sent_bad"
     )
-    return Renewed(not paused, attempts)
+    batches = set(refused.values_list("batch_id", flat=True))
+    refused.update(
+        state=Message.State.WAITING,
+        reason="",
+        detail="",
+        settled_at=None,
+        handed_over_at=None,
+    )
+    Batch.objects.filter(pk__in=batches, state=Batch.State.DONE).update(
+        state=Batch.State.WAITING, paused=True
+    )
 
 
 def _lost(claim: Claim) -> LostLease:
@@ -213,7 +228,7 @@ def give_back(batch: Batch, send: Send, *, now: datetime) -> None:
 def cancel_waiting(batch: Batch, *, now: datetime) -> int:
     """Cancel what still waits in this batch."""
     cancelled = batch.messages.filter(state=Message.State.WAITING).update(
-        state=Message.State.CANCELLED, settled_at=now
+        state=Message.State.CANCELLED, reason="cancelled", settled_at=now
     )
     batch.state = Batch.State.CANCELLED
     batch.save(update_fields=["state"])
@@ -301,6 +316,12 @@ def sweep(*, now: datetime) -> tuple[int, int]:
             close_batch(batch, now=now)
             doubts += lost
             given_back += batch.state == Batch.State.WAITING
+        # Whoever was moved to another batch while the send was being cancelled.
+        left = Batch.objects.filter(
+            send__state=Send.State.CANCELLED, state=Batch.State.WAITING
+        ).order_by("pk")
+        for batch in left.select_for_update(skip_locked=skip, of=("self",)):
+            cancel_waiting(batch, now=now)
     return given_back, doubts
 
 

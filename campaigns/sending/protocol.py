@@ -38,8 +38,7 @@ from campaigns.sending.channels import (
     Stop,
 )
 from campaigns.sending.composing import Composed, compose_batch
-from customers.addresses import address_key
-from customers.services import suppressed_keys
+from customers.errors import InvalidAddress
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +60,15 @@ class Lane:
     name: str
     channel: Channel
     owner: str = ""
+    # Mails of a send refused one after the other, over batches: send id → message ids.
+    bad: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def lease(self) -> timedelta:
-        answers = LEASE_ANSWERS * self.channel.timeout_seconds
-        return timedelta(seconds=answers + LEASE_SPARE_SECONDS)
+        """Long enough for a group of which every mail is answered as late as may be."""
+        answers = max(LEASE_ANSWERS, self.channel.group_size)
+        seconds = answers * self.channel.timeout_seconds + LEASE_SPARE_SECONDS
+        return timedelta(seconds=seconds)
 
 
 @dataclass(slots=True)
@@ -135,15 +138,23 @@ class _Delivery:
     patience: float = 0.0
     send_id: int = 0
     attempts: int = 0
-    bad_in_a_row: int = 0
-    last_bad: str = ""
+    purpose: str = ""
+    customers: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.claim.batch_id)
         self.lease_ends = self._lease_from_now()
 
     def run(self) -> None:
-        composed = compose_batch(self.claim.batch_id, self.lane.channel)
+        try:
+            composed = compose_batch(self.claim.batch_id, self.lane.channel)
+        except InvalidAddress as problem:  # of the sender: customers' were checked
+            self._stop_before(Misconfigured("not_sent_build", str(problem)))
+            return
+        self.purpose = composed.purpose
+        self.customers = {
+            one.message_id: one.customer_id for one in composed.people.values()
+        }
         mails = self._begin(composed)
         size = self.lane.channel.group_size
         group, rest = mails[:size], mails[size:]
@@ -153,6 +164,17 @@ class _Delivery:
             crashpoints.reached(crashpoints.AFTER_ACCEPT)
             following, rest = rest[:size], rest[size:]
             group = self._write(group, results, following)
+        self._afterwards()
+
+    def _stop_before(self, stop: Stop) -> None:
+        """Nothing can be written for anybody: give the batch back whole."""
+        now = self.clock.now()
+        with transaction.atomic():
+            batch = ledger.claimed(self.claim)
+            send = Send.objects.only("state").get(pk=batch.send_id)
+            ledger.give_back(batch, send, now=now)
+            self.outcome.waiting += batch.messages.count()
+        self.stop, self.send_id = stop, batch.send_id
         self._afterwards()
 
     def _begin(self, composed: Composed) -> list[Outgoing]:
@@ -244,46 +266,71 @@ class _Delivery:
         now, ends = self.clock.now(), self._lease_from_now()
         # A mail that waits by itself does not stop the others.
         self.stop = next((one for one in results if isinstance(one, STOPS)), None)
-        self._count_bad_ones(results)
+        doubted = self._count_bad_ones(group, results)
+        if any(isinstance(one, Receipt) for one in results):
+            self.attempts = 0  # it goes on: this is no provider that takes nothing
         self.patience = max(
             [self.patience]
             + [one.wait_seconds for one in results if isinstance(one, Later)]
         )
         next_group: list[Outgoing] = []
         with transaction.atomic():
-            lease = ledger.renew(self.claim, until=now + self.lane.lease)
-            ledger.record(group, results, attempts=lease.attempts, now=now)
+            goes_on = ledger.renew(
+                self.claim, until=now + self.lane.lease, attempts=self.attempts
+            )
+            ledger.record(group, results, attempts=self.attempts, now=now)
+            ledger.wait_again(doubted)
             crashpoints.reached(crashpoints.INSIDE_OUTCOME)
-            if lease.goes_on and self.stop is None and following:
+            if goes_on and self.stop is None and following:
                 next_group = self._still_allowed(following, now)
                 ledger.hand_over(next_group, now=now)
             if not next_group:
                 self._finish(now)
         self.outcome.count(results)
+        self.outcome.refused -= len(doubted)
+        self.outcome.waiting += len(doubted)
         self.lease_ends = ends
         return next_group
 
-    def _count_bad_ones(self, results: Sequence[Result]) -> None:
-        """Many refused mails in a row are not the customers' fault."""
-        for result in results:
-            bad = isinstance(result, Refused) and result.reason == "not_sent_bad"
-            self.last_bad = getattr(result, "detail", "")
-            self.bad_in_a_row = self.bad_in_a_row + 1 if bad else 0
-            if bad and self.bad_in_a_row >= BAD_IN_A_ROW and self.stop is None:
+    def _count_bad_ones(
+        self, group: Sequence[Outgoing], results: Sequence[Result]
+    ) -> list[int]:
+        """Many refused mails in a row are not the customers' fault.
+
+        Returns the messages that then wait again instead: nobody is lost to what may
+        be wrong with the account.
+        """
+        bad = self.lane.bad.setdefault(self.send_id, [])
+        for mail, result in zip(group, results, strict=True):
+            if isinstance(result, Refused) and result.reason == "not_sent_bad":
+                bad.append(mail.message_id)
+            elif isinstance(result, Receipt | Refused | InDoubt):
+                bad.clear()
+            if len(bad) >= BAD_IN_A_ROW and self.stop is None:
+                detail = getattr(result, "detail", "")
                 why = f"the provider refused {BAD_IN_A_ROW} mails in a row"
-                self.stop = Misconfigured("not_sent_bad", f"{why} ({self.last_bad})")
+                self.stop = Misconfigured("not_sent_bad", f"{why} ({detail})")
+        if isinstance(self.stop, Misconfigured):
+            doubted = list(bad)
+            bad.clear()
+            return doubted
+        return []
 
     def _still_allowed(
         self, following: list[Outgoing], now: datetime
     ) -> list[Outgoing]:
-        """Drop who unsubscribed since this batch began."""
-        never = suppressed_keys(mail.address for mail in following)
-        if not never:
+        """Drop who said no, or got unhappy, since this batch began."""
+        refused = ineligible(
+            [(self.customers[mail.message_id], mail.address) for mail in following],
+            purpose=self.purpose,
+            at=now,
+        )
+        if not refused:
             return following
         out = {
-            mail.message_id: ("suppressed", "")
+            mail.message_id: refused[self.customers[mail.message_id]]
             for mail in following
-            if address_key(mail.address) in never
+            if self.customers[mail.message_id] in refused
         }
         ledger.leave_out(out, now=now)
         self.outcome.left_out += len(out)
@@ -297,7 +344,7 @@ class _Delivery:
             batch.outcome, batch.outcome_detail = self.stop.reason, self.stop.detail
         if self._provider_rests():
             asked = getattr(self.stop, "wait_seconds", 0.0)
-            self.patience = ledger.patience(batch.pk, batch.attempts, asked)
+            self.patience = ledger.patience(batch.pk, self.attempts, asked)
         ledger.close_batch(batch, now=now, wait_seconds=self.patience)
 
     def _provider_rests(self) -> bool:

@@ -39,6 +39,7 @@ def test_stopping_and_going_on_anywhere_gives_the_same_messages(
 ):
     world.add_customers(40)
     whole = world.prepared_send(campaign)
+    Send.objects.update(state="sent")
     send = launch_send(schedule_send(campaign, scheduled_at=at, at=at), at=at)
     turns = 0
     while not materialise(send, at=at, until=float("-inf")):

@@ -321,3 +321,43 @@ def test_a_message_in_doubt_is_settled_by_a_person(marketer, campaign, ada, at):
 )
 def test_what_is_not_there_is_a_404_and_never_a_500(marketer, db, path):
     assert marketer.get(path).status_code == 404
+
+
+def test_a_template_without_neutral_words_says_so_and_breaks_no_page(
+    marketer, template, people
+):
+    template.variants.filter(tone="neutral").delete()
+    pages = [
+        page_of(template),
+        reverse("campaigns:shared", args=[template.pk]),
+        reverse("campaigns:layout", args=[template.pk]),
+        reverse("campaigns:preview", args=[template.pk, "neutral"]),
+        reverse("segmentation:segment", args=["mixed"]),
+    ]
+    for path in pages:
+        assert marketer.get(path).status_code == 200, path
+    layout = reverse("campaigns:layout", args=[template.pk])
+    assert marketer.post(layout, {"layout": template.layout}).status_code == 302
+    test = reverse("campaigns:test_mail", args=[template.pk])
+    answer = marketer.post(test, {"to": "me@example.com", "tone": "neutral"})
+    assert answer.status_code == 302
+
+
+@pytest.mark.parametrize("rubbish", ["9" * 5000, "9" * 30, "x", "-1", "%00", "²"])
+def test_rubbish_in_an_address_breaks_no_page(marketer, template, people, rubbish):
+    run = reverse("segmentation:segment", args=["mixed"])
+    preview = reverse("campaigns:preview", args=[template.pk, "neutral"])
+    for path in (
+        f"{reverse('campaigns:outbox')}?page={rubbish}",
+        f"{preview}?customer={rubbish}",
+        f"{run}?member={rubbish}&template={rubbish}",
+        f"{reverse('segmentation:members', args=['mixed'])}?after={rubbish}",
+    ):
+        assert marketer.get(path).status_code in (200, 404), path
+
+
+def test_the_second_press_of_the_button_finds_the_first_ones_send(marketer, campaign):
+    path = reverse("campaigns:schedule", args=[campaign.pk])
+    for _ in range(2):
+        assert marketer.post(path, {"newest_known": "0"}).status_code == 302
+    assert Send.objects.count() == 1

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.errors import CannotSchedule
-from campaigns.models import EngineNode, Variant
+from campaigns.models import EngineNode, Send, Variant
 from campaigns.planning import NOBODY_SENDS
 from campaigns.services import preflight, schedule_send
 from customers.services import suppress
@@ -82,10 +82,30 @@ def test_a_send_keeps_the_words_it_was_scheduled_with(world, campaign, at):
     Variant.objects.update(subject="Something else")
     campaign.sender.from_address = "other@shop.example"
     campaign.sender.save()
+    Send.objects.update(state="sent")
     again = schedule_send(campaign, scheduled_at=at, at=at)
     assert {one.tone: one.compiled for one in send.variants.all()} == before
     assert send.content_hash != again.content_hash
     assert send.frozen["sender"]["from_address"] == "hello@shop.example"
+
+
+def test_a_second_press_on_schedule_mails_nobody_twice(world, campaign, at):
+    world.add_customers(6)
+    first = schedule_send(campaign, scheduled_at=at, at=at, newest_known=0)
+    with pytest.raises(CannotSchedule, match="is scheduled already"):
+        schedule_send(campaign, scheduled_at=at, at=at, newest_known=0)
+    Send.objects.update(state="sent")
+    with pytest.raises(CannotSchedule, match="was sent since this page was opened"):
+        schedule_send(campaign, scheduled_at=at, at=at, newest_known=0)
+    schedule_send(campaign, scheduled_at=at, at=at, newest_known=first.pk)
+    assert Send.objects.count() == 2
+
+
+@pytest.mark.parametrize("field", ["from_address", "reply_to"])
+def test_a_sender_no_mail_can_come_from_is_told_before(campaign, at, field):
+    setattr(campaign.sender, field, "hello@shop.test")
+    with pytest.raises(CannotSchedule, match=r"hello@shop\.test"):
+        schedule_send(campaign, scheduled_at=at, at=at)
 
 
 def test_only_tones_that_somebody_may_get_are_compiled(world, campaign, at):

@@ -4,6 +4,7 @@ from random import Random
 import pytest
 
 from customers.models import Consent, Interaction, Suppression
+from customers.services import marketing_basis
 from engagement.models import MessageEngagement, TrackingEvent
 from engagement.services import Event, record_event, record_events
 
@@ -33,6 +34,15 @@ def test_one_event_twice_in_one_report_is_stored_once(message, at):
 def test_a_hard_bounce_suppresses_the_address(message, ada, at):
     record_event(event(message, "bounced", at, reject_reason="bounced"), at=at)
     assert Suppression.objects.get().reason == Suppression.Reason.BOUNCED
+
+
+def test_a_complaint_about_a_mail_nobody_can_name_is_heeded(message, ada, at):
+    complaint = Event(
+        "complained", at, "brevo", provider_message_id="?", recipient=ada.email.upper()
+    )
+    record_event(complaint, at=at)
+    assert Suppression.objects.get().reason == Suppression.Reason.COMPLAINED
+    assert marketing_basis([ada.pk], at=at) == {ada.pk: Consent.Basis.WITHDRAWN}
 
 
 def test_a_full_mailbox_suppresses_nobody(message, at):

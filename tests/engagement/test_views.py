@@ -1,3 +1,4 @@
+import base64
 from datetime import timedelta
 
 import pytest
@@ -5,7 +6,9 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from campaigns.content.links import manage_token, track_token
+from campaigns.content.problems import UndefinedValue
 from customers.models import Interaction, Suppression
+from customers.services import marketing_basis, record_consent
 from engagement.hits import OpenBuffer
 from engagement.models import MessageEngagement, TrackingEvent
 from segmentation.models import EmotionScore
@@ -78,6 +81,40 @@ def test_a_second_post_is_as_good_as_the_first(client, manage):
     assert TrackingEvent.objects.count() == 1
 
 
+def test_a_no_is_heard_again_after_the_address_was_let_back_in(
+    client, manage, message, ada
+):
+    client.post(f"/u/{manage}")
+    Suppression.objects.all().delete()
+    record_consent(
+        ada, purpose="marketing", basis="consent", source="form", at=timezone.now()
+    )
+    client.post(f"/u/{manage}")
+    assert Suppression.objects.get().address == message.address_wire
+    basis = marketing_basis([ada.pk], at=timezone.now())
+    assert basis == {ada.pk: "withdrawn"}
+
+
+def test_the_web_view_shows_the_mail_and_no_way_to_unsubscribe_others(client, track):
+    answer = client.get(f"/v/{track}")
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "15 % off pots and soil" in page
+    assert f"/c/{track}/0" in page
+    assert "/u/" not in page
+    assert "/p/" not in page
+
+
+def test_a_web_view_that_can_not_be_written_any_more_is_not_found(
+    client, track, ada, monkeypatch
+):
+    def unknown(message):
+        raise UndefinedValue("customer.first_name")
+
+    monkeypatch.setattr("engagement.views.web_view_of", unknown)
+    assert client.get(f"/v/{track}").status_code == 404
+
+
 def test_a_forwarded_tracking_link_can_not_unsubscribe(client, track):
     assert client.post(f"/u/{track}").status_code == 404
     assert not Suppression.objects.exists()
@@ -118,8 +155,14 @@ def test_public_pages_allow_no_script_and_no_other_host(client, manage):
     assert "unsafe" not in policy
 
 
+def test_nobody_else_can_make_figures_look_simulated(client, track):
+    client.get(f"/o/{track}.gif", headers={"X-Attune-Simulation": "seed 7; guess"})
+    assert TrackingEvent.objects.get().detail == {}
+
+
 def test_a_simulated_request_says_so_in_its_event(client, track):
-    client.get(f"/o/{track}.gif", headers={"X-Attune-Simulation": "seed 7"})
+    mark = f"seed 7; {django_settings.WEBHOOK_SECRET}"
+    client.get(f"/o/{track}.gif", headers={"X-Attune-Simulation": mark})
     assert TrackingEvent.objects.get().detail == {"simulated": "seed 7"}
 
 
@@ -129,9 +172,8 @@ def test_a_provider_that_does_not_know_the_password_is_refused(client, message):
     assert not TrackingEvent.objects.exists()
 
 
-def test_a_providers_report_is_stored_and_a_hard_bounce_suppresses(client, message):
-    import base64
-
+def report_by(client, message, **changed):
+    """A bounce as Postmark reports it, by who knows the password."""
     login = f"attune:{django_settings.WEBHOOK_SECRET}".encode()
     body = {
         "RecordType": "Bounce",
@@ -143,13 +185,41 @@ def test_a_providers_report_is_stored_and_a_hard_bounce_suppresses(client, messa
         "BouncedAt": timezone.now().isoformat(),
         "Metadata": {"d": str(message.public_id)},
     }
-    answer = client.post(
+    return client.post(
         "/anymail/postmark/tracking/",
-        body,
+        body | changed,
         "application/json",
         headers={"Authorization": f"Basic {base64.b64encode(login).decode()}"},
     )
-    assert answer.status_code == 200
+
+
+def test_a_soft_bounce_suppresses_nobody(client, message):
+    assert report_by(client, message, Type="SoftBounce").status_code == 200
+    assert TrackingEvent.objects.get().message == message
+    assert not Suppression.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Metadata": {"d": "9999999999999999999"}},
+        {"Description": "no such \0 mailbox", "Metadata": {"d": "x"}},
+    ],
+)
+def test_a_report_nobody_can_place_is_taken_and_its_address_never_mailed(
+    client, message, changed
+):
+    assert report_by(client, message, **changed).status_code == 200
+    assert Suppression.objects.get().address == message.address_wire
+
+
+def test_a_provider_that_is_not_set_up_is_not_found(client, db):
+    for path in ("mailgun/tracking", "resend/inbound", "mandrill", "postal/tracking"):
+        assert client.post(f"/anymail/{path}/", {}).status_code == 404
+
+
+def test_a_providers_report_is_stored_and_a_hard_bounce_suppresses(client, message):
+    assert report_by(client, message).status_code == 200
     assert Suppression.objects.get().reason == Suppression.Reason.BOUNCED
     assert TrackingEvent.objects.get().message == message
 

@@ -15,7 +15,13 @@ from campaigns.sending.channels import (
     Refused,
 )
 from campaigns.sending.protocol import deliver_next_batch
-from campaigns.services import cancel_send, pause_send, resume_send
+from campaigns.services import (
+    cancel_send,
+    confirm_accepted,
+    pause_send,
+    resume_send,
+)
+from customers.errors import InvalidAddress
 from customers.models import Interaction
 from customers.services import object_to_profiling, record_consent, suppress
 
@@ -90,7 +96,7 @@ def test_the_same_words_make_the_same_digest_and_others_another(
 ):
     deliver_next_batch(lane, now=at)
     before = Batch.objects.get()
-    assert before.fence == before.generation == before.attempts == 1
+    assert before.fence == before.generation == 1
     assert before.state == Batch.State.DONE
     assert before.owner == ""
 
@@ -215,9 +221,9 @@ def test_one_that_asks_for_patience_does_not_hold_up_the_others(
     assert states(send) == {"accepted": 10}
 
 
-def test_patience_ends_after_six_tries(send, lane, channel, at):
+def test_patience_ends_after_six_tries_of_which_nothing_came(send, lane, channel, at):
     channel.answers[address(1)] = Later("later", "450 4.2.0", 300.0)
-    for turn in range(ledger.MOST_ATTEMPTS):
+    for turn in range(1 + ledger.MOST_ATTEMPTS):  # in the first, nine others left
         deliver_next_batch(lane, now=at + timedelta(hours=turn))
     failed = send.messages.get(state="failed")
     assert (failed.reason, failed.detail) == ("gave_up", "450 4.2.0")
@@ -243,7 +249,92 @@ def test_five_bad_requests_in_a_row_are_not_the_customers_fault(
     send.refresh_from_db()
     assert send.state == Send.State.PAUSED
     assert "5 mails in a row" in send.state_reason
-    assert states(send) == {"failed": 8, "waiting": 2}
+    assert states(send) == {"waiting": 10}
+
+
+def test_bad_requests_in_a_row_count_over_small_batches_and_lose_nobody(
+    world, campaign, lane, channel, at
+):
+    for number in range(3):
+        world.add_customers(2, first=10 * number)
+    send = world.prepared_send(campaign)
+    for message in send.messages.all():  # a batch of its own for each
+        batch = message.batch
+        batch.pk = None
+        batch.save()
+        send.messages.filter(pk=message.pk).update(batch=batch)
+        channel.answers[message.address_wire] = Refused("not_sent_bad", "400")
+    for _ in range(8):
+        deliver_next_batch(lane, now=at)
+    send.refresh_from_db()
+    assert send.state == Send.State.PAUSED
+    assert set(states(send)) == {"waiting"}
+    channel.answers = {}
+    resume_send(send, at=at)
+    while deliver_next_batch(lane, now=at):
+        pass
+    assert states(send) == {"accepted": 6}
+
+
+def test_a_provider_that_takes_some_each_time_is_not_given_up(send, lane, channel, at):
+    taken: list[str] = []
+
+    def one_then_busy(mails):
+        channel.answers = {mail.address: Busy("not_sent_throttle") for mail in mails}
+        channel.answers[mails[0].address] = Receipt("id")
+        taken.append(mails[0].address)
+
+    channel.before = one_then_busy
+    for turn in range(10):
+        deliver_next_batch(lane, now=at + timedelta(hours=turn))
+    assert states(send) == {"accepted": 10}
+
+
+def test_a_report_during_hand_over_counts_when_the_worker_then_dies(
+    send, lane, channel, at
+):
+    class Died(BaseException):
+        pass
+
+    def reported_then_dead(mails):
+        confirm_accepted(mails[0].public_id, at=at)
+        raise Died
+
+    channel.before = reported_then_dead
+    with pytest.raises(Died):
+        deliver_next_batch(lane, now=at)
+    ledger.sweep(now=at + timedelta(hours=1))
+    assert states(send) == {"accepted": 1, "in_doubt": 3, "waiting": 6}
+
+
+def test_who_takes_consent_back_while_a_batch_leaves_is_not_mailed(
+    send, lane, channel, at
+):
+    last = send.messages.get(address_wire=address(9)).customer
+
+    def withdraw(mails):
+        record_consent(
+            last, purpose="marketing", basis="withdrawn", source="a call", at=at
+        )
+
+    channel.before = withdraw
+    deliver_next_batch(lane, now=at)
+    assert address(9) not in channel.ledger
+    assert send.messages.get(state="left_out").reason == "no_consent"
+
+
+def test_a_senders_address_no_mail_can_come_from_pauses_and_kills_nothing(
+    send, lane, channel, at
+):
+    def refuse(*parts):
+        raise InvalidAddress("'hello@shop.test' can't get mail: it is reserved.")
+
+    channel.compose = refuse
+    deliver_next_batch(lane, now=at)
+    send.refresh_from_db()
+    assert send.state == Send.State.PAUSED
+    assert "hello@shop.test" in send.state_reason
+    assert states(send) == {"waiting": 10}
 
 
 def test_a_mail_without_list_unsubscribe_never_leaves(send, lane, channel, at):
