@@ -2,7 +2,7 @@
 
 python benchmarks/pixel.py [--requests 4000] [--rounds 3] [--messages 400]
 
-Ours is the whole product as docs/operations.md starts it (one worker, 8 threads; see
+Ours is the whole product as docs/operations.md starts it (two workers of 4 threads; see
 --workers): every middleware, a signature checked, a verdict, an event and a rollup of
 the message, stored together every half second or 200 hits, which a crash can lose. The
 usual way is a view of four lines that inserts one row before it answers, under gunicorn
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--messages", type=int, default=400)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     for name in [name for name in os.environ if name.startswith("ATTUNE_")]:
         del os.environ[name]
@@ -285,7 +285,7 @@ def _attune(workers: int) -> Iterator[Server]:
     port = _free_port()
     command = (
         f"granian --interface wsgi --host 127.0.0.1 --port {port} --workers {workers} "
-        "--blocking-threads 8 --log-level warning config.wsgi:application"
+        "--blocking-threads 4 --log-level warning config.wsgi:application"
     )
     with _running(command, port, folder=HERE.parent) as pid:
         yield Server(port, pid, stored)
