@@ -1,5 +1,8 @@
 """Messages a second from a dated send: one row for each customer, with her reasons.
 
+Beside it, in the same run, bulk_create of as many bare rows that were decided before:
+what deciding who is in and who is out, and why, costs on top of writing it down.
+
 python benchmarks/materialise.py [--customers 20000]
 """
 
@@ -58,14 +61,39 @@ def _measure(customers: int) -> dict[str, Any]:
     materialise(send, at=NOW)
     again = Message.objects.filter(send=send).count()
     assert again == customers, "a rerun added messages"
+    bare = _bulk_create(send, customers)
     return {
         "benchmark": "materialise",
         "customers": customers,
         "per_s": round(customers / wall),
         "per_cpu_s": round(customers / cpu),
+        "bulk_create_per_cpu_s": round(customers / bare),
+        "cpu_over_bulk_create": round(cpu / bare, 2),
         "rerun_per_s": round(customers / (time.perf_counter() - began)),
         "rss_growth_mb": round(growth / 1024, 1),
     }
+
+
+def _bulk_create(send: Any, customers: int) -> float:
+    """CPU seconds of Django's own bulk_create of the same number of messages."""
+    from campaigns.models import Message, Send
+
+    other = Send.objects.create(campaign=send.campaign, scheduled_at=NOW, frozen={})
+    rows = [
+        Message(
+            send=other,
+            customer_id=pk,
+            address_wire=address,
+            segment_key="neutral",
+            tone="neutral",
+        )
+        for pk, address in send.messages.values_list("customer_id", "address_wire")
+    ]
+    cpu = time.process_time()
+    Message.objects.bulk_create(rows, batch_size=500)
+    cpu = time.process_time() - cpu
+    assert Message.objects.filter(send=other).count() == customers
+    return cpu
 
 
 def _customers(first: int, count: int) -> None:
