@@ -93,6 +93,20 @@ def test_no_link_may_tell_what_we_infer(layout, shared, words, sender, url):
     assert _rules(findings) == {("blocks", "inner name")}
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://anxious.shop.example/a.png",
+        "https://shop.example/a.png?seg=anxious&amp;c=1",
+    ],
+)
+def test_nor_an_address_that_is_not_counted(layout, shared, words, sender, address):
+    picture = f'<mj-image src="{address}" alt="A fern" />'
+    changed = layout.replace("<mj-column>", f"<mj-column>{picture}", 1)
+    findings = lint_variant(compile_variant(changed, shared, words, sender=sender))
+    assert ("blocks", "inner name") in _rules(findings)
+
+
 def test_no_class_and_no_picture_may_tell_what_we_infer(layout, shared, words, sender):
     picture = '<mj-image src="https://shop.example/a.png" alt="for anxious people" />'
     changed = layout.replace("<mj-column>", f"<mj-column>{picture}", 1)

@@ -143,6 +143,8 @@ def test_a_taken_mail_has_its_id_its_headers_and_one_address(provider, hand_over
     [
         (401, {}, Misconfigured, "not_sent_auth"),
         (403, {}, Misconfigured, "not_sent_auth"),
+        (402, {}, Misconfigured, "not_sent_bad"),
+        (404, {}, Misconfigured, "not_sent_bad"),
         (400, {}, Refused, "not_sent_bad"),
         (413, {}, Refused, "not_sent_bad"),
         (429, {"Retry-After": "7"}, Busy, "not_sent_throttle"),

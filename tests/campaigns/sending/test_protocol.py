@@ -290,6 +290,11 @@ def test_a_provider_that_takes_some_each_time_is_not_given_up(send, lane, channe
     assert states(send) == {"accepted": 10}
 
 
+def test_a_lease_outlives_a_group_of_which_each_answer_comes_late(lane, channel):
+    channel.group_size = 20
+    assert lane.lease.total_seconds() > 20 * channel.timeout_seconds
+
+
 def test_a_report_during_hand_over_counts_when_the_worker_then_dies(
     send, lane, channel, at
 ):
@@ -382,6 +387,18 @@ def test_a_paused_send_is_not_claimed_and_a_cancelled_one_is_empty(
     cancel_send(send, at=at)
     assert deliver_next_batch(lane, now=at) is None
     assert states(send) == {"cancelled": 10}
+
+
+def test_who_is_cancelled_has_it_as_the_named_reason(send, at):
+    cancel_send(send, at=at)
+    assert set(send.messages.values_list("reason", flat=True)) == {"cancelled"}
+
+
+def test_a_batch_left_behind_in_a_cancelled_send_is_cancelled_by_the_sweep(send, at):
+    Send.objects.update(state="cancelled")
+    ledger.sweep(now=at)
+    assert states(send) == {"cancelled": 10}
+    assert set(send.messages.values_list("reason", flat=True)) == {"cancelled"}
 
 
 def test_a_batch_claimed_before_a_cancel_sends_nothing(send, lane, channel, at):
