@@ -3,12 +3,14 @@
 import json
 import os
 import resource
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,63 @@ def say(name: str, **figures: Any) -> None:
         for key, value in figures.items()
     }
     print(json.dumps({"benchmark": name, **rounded}), flush=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# What a shop's benchmarks need once Django is set up.
+
+SHOP = "Linden & Loam"
+
+
+def add_customers(count: int, *, at: datetime, first: int = 0) -> list[Any]:
+    """Customers of the names Name0, Name1, ... who may be mailed since that moment."""
+    from customers.models import Consent, Customer
+
+    customers = Customer.objects.bulk_create(
+        Customer(
+            external_id=f"c{number}",
+            email=f"person{number}@example.com",
+            address_key=f"person{number}@example.com",
+            address_wire=f"person{number}@example.com",
+            first_name=f"Name{number}",
+        )
+        for number in range(first, first + count)
+    )
+    Consent.objects.bulk_create(
+        Consent(
+            customer=one,
+            purpose="marketing",
+            basis="existing_customer",
+            source="benchmark",
+            occurred_at=at,
+        )
+        for one in customers
+    )
+    return customers
+
+
+def add_campaign(template: Any = None) -> Any:
+    """A campaign of that template, or of the announcement in all its tones."""
+    from campaigns.models import Campaign, Sender
+    from campaigns.services import starter_template
+
+    sender = Sender.objects.create(
+        shop_name=SHOP,
+        from_name=SHOP,
+        from_address="hello@shop.example",
+        postal_address="8 Sample Lane, Northport",
+    )
+    return Campaign.objects.create(
+        name="Bench",
+        template=template or starter_template("announcement"),
+        sender=sender,
+    )
 
 
 @contextmanager

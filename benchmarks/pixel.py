@@ -16,7 +16,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from measure import fresh_django, say
+from measure import add_campaign, add_customers, free_port, fresh_django, say
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CLIENTS, CONNECTIONS = 2, 8
@@ -222,20 +221,12 @@ def _accepted(messages: int) -> list[str]:
     from django.conf import settings
 
     from campaigns.content.links import track_token
-    from campaigns.models import Campaign, Message, Sender
+    from campaigns.models import Message
     from campaigns.sending.engine import run_once
-    from campaigns.services import schedule_send, starter_template
+    from campaigns.services import schedule_send
 
-    _customers(messages)
-    sender = Sender.objects.create(
-        shop_name="Linden & Loam",
-        from_name="Linden & Loam",
-        from_address="hello@shop.example",
-        postal_address="8 Sample Lane, Northport",
-    )
-    campaign = Campaign.objects.create(
-        name="Bench", template=starter_template("announcement"), sender=sender
-    )
+    add_customers(messages, at=NOW)
+    campaign = add_campaign()
     schedule_send(campaign, scheduled_at=NOW, at=NOW)
     run_once(at=NOW)
     accepted = Message.objects.filter(state=Message.State.ACCEPTED).order_by("pk")
@@ -245,30 +236,6 @@ def _accepted(messages: int) -> list[str]:
     ]
     assert len(tokens) >= CLIENTS * CONNECTIONS, f"only {len(tokens)} were accepted"
     return tokens
-
-
-def _customers(count: int) -> None:
-    from customers.models import Consent, Customer
-
-    customers = Customer.objects.bulk_create(
-        Customer(
-            external_id=f"c{number}",
-            email=f"person{number}@example.com",
-            address_key=f"person{number}@example.com",
-            address_wire=f"person{number}@example.com",
-        )
-        for number in range(count)
-    )
-    Consent.objects.bulk_create(
-        Consent(
-            customer=one,
-            purpose="marketing",
-            basis="existing_customer",
-            source="benchmark",
-            occurred_at=NOW,
-        )
-        for one in customers
-    )
 
 
 @contextmanager
@@ -282,7 +249,7 @@ def _attune(workers: int) -> Iterator[Server]:
         messages = opens.order_by().values("message").distinct().count()
         return opens.count(), messages
 
-    port = _free_port()
+    port = free_port()
     command = (
         f"granian --interface wsgi --host 127.0.0.1 --port {port} --workers {workers} "
         "--blocking-threads 4 --log-level warning config.wsgi:application"
@@ -360,7 +327,7 @@ def _usual(folder: Path) -> Iterator[Server]:
             ).fetchone()
             return rows, messages
 
-    port = _free_port()
+    port = free_port()
     command = (
         f"gunicorn --worker-class gthread --workers 2 --threads 8 --bind "
         f"127.0.0.1:{port} --log-level warning --no-control-socket pixel:usual_way()"
@@ -419,13 +386,6 @@ def _cpu_seconds(group: int) -> float:
             if int(fields[2]) == group:
                 ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

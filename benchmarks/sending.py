@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from measure import add_campaign, add_customers, free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 # Filler that brings a mail to the size of a usual one.
@@ -55,7 +57,7 @@ def _compare(folder: Path, mails: int, rounds: int) -> dict[str, Any]:
         if os.environ.get("CI"):
             raise SystemExit("CI needs smtp-sink, of Debian's package postfix.")
         return {"benchmark": "sending", "skipped": "smtp-sink could not be had"}
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [*sink, "-u", "nobody", f"127.0.0.1:{port}", "1000"],
         stdout=subprocess.DEVNULL,
@@ -142,17 +144,11 @@ def _build(mails: int) -> dict[str, float]:
     """A shop with a prepared send of so many mails, in one tone."""
     from django.core.management import call_command
 
-    from campaigns.models import Campaign, Message, Sender, Variant
+    from campaigns.models import Message, Variant
     from campaigns.services import launch_send, materialise, schedule_send
 
     call_command("migrate", verbosity=0, interactive=False)
-    _customers(mails)
-    sender = Sender.objects.create(
-        shop_name="Linden & Loam",
-        from_name="Linden & Loam",
-        from_address="hello@shop.example",
-        postal_address="8 Sample Lane, Northport",
-    )
+    add_customers(mails, at=NOW)
     template = _template()
     template.refresh_from_db()
     Variant.objects.create(
@@ -167,36 +163,10 @@ def _build(mails: int) -> dict[str, float]:
             "closing": "See you soon,\n\nLin",
         },
     )
-    campaign = Campaign.objects.create(name="Bench", template=template, sender=sender)
-    send = schedule_send(campaign, scheduled_at=NOW, at=NOW)
+    send = schedule_send(add_campaign(template), scheduled_at=NOW, at=NOW)
     materialise(launch_send(send, at=NOW), at=NOW)
     size = len(_django_mail(Message.objects.all()[0]).message().as_bytes())
     return {"mail_bytes": size}
-
-
-def _customers(count: int) -> None:
-    from customers.models import Consent, Customer
-
-    customers = Customer.objects.bulk_create(
-        Customer(
-            external_id=f"c{number}",
-            email=f"person{number}@example.com",
-            address_key=f"person{number}@example.com",
-            address_wire=f"person{number}@example.com",
-            first_name=f"Name{number}",
-        )
-        for number in range(count)
-    )
-    Consent.objects.bulk_create(
-        Consent(
-            customer=one,
-            purpose="marketing",
-            basis="existing_customer",
-            source="benchmark",
-            occurred_at=NOW,
-        )
-        for one in customers
-    )
 
 
 def _template() -> Any:
@@ -321,13 +291,6 @@ def _smtp_sink(folder: Path) -> list[str] | None:
     subprocess.run(["dpkg-deb", "-x", str(packages[0]), str(unpacked)], check=True)
     os.environ["LD_LIBRARY_PATH"] = str(unpacked / "usr/lib/postfix")
     return [str(unpacked / "usr/sbin/smtp-sink")]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(port: int) -> None:

@@ -17,7 +17,6 @@ from unfold.widgets import (
 )
 
 from campaigns.content.designs import (
-    NEUTRAL,
     TONES,
     VARIANT_BLOCKS,
     blocks_of,
@@ -26,7 +25,12 @@ from campaigns.content.designs import (
 from campaigns.content.problems import TemplateError
 from campaigns.content.render import compile_variant
 from campaigns.models import Campaign, EmailTemplate, Sender, Variant
-from campaigns.rendering import sender_facts, shared_blocks, words_of
+from campaigns.rendering import (
+    neutral_words,
+    sender_facts,
+    shared_blocks,
+    words_of,
+)
 from segmentation.models import Segment
 
 _ROWS = {"headline": 1, "opening": 5, "details": 9, "closing": 4}
@@ -40,11 +44,6 @@ def example_sender() -> Sender:
         from_address="shop@example.com",
         postal_address="The shop's postal address",
     )
-
-
-def _neutral(template: EmailTemplate) -> Variant | None:
-    """The words to try a change with; none yet is no reason to refuse the change."""
-    return template.variants.filter(tone=NEUTRAL).first()
 
 
 def _check(form: forms.ModelForm, template: EmailTemplate, variant: Variant) -> None:
@@ -157,8 +156,8 @@ class SharedForm(forms.ModelForm):
             draft = EmailTemplate(
                 pk=self.instance.pk, layout=self.instance.layout, **data
             )
-            variant = _neutral(self.instance)
-            if variant is not None:
+            variant = neutral_words(self.instance)
+            if variant is not None:  # none yet is no reason to refuse a change
                 _check(self, draft, variant)
         return data
 
@@ -179,7 +178,7 @@ class LayoutForm(forms.ModelForm):
         layout: str = self.cleaned_data["layout"].replace("\r\n", "\n")
         try:
             blocks_of(layout)
-            variant = _neutral(self.instance)
+            variant = neutral_words(self.instance)
             if variant is not None:
                 compile_variant(
                     layout,

@@ -142,6 +142,11 @@ def words_of(variant: Variant) -> Words:
     )
 
 
+def neutral_words(template: EmailTemplate) -> Variant | None:
+    """The neutral words, once they are written."""
+    return template.variants.filter(tone=NEUTRAL_TONE).first()
+
+
 def words_in(template: EmailTemplate, tone: str) -> Variant:
     """The words in this tone, or the neutral ones. Raises Variant.DoesNotExist."""
     found = {
@@ -246,26 +251,26 @@ def variant_of(message: Message) -> CompiledVariant | None:
 
 
 def rendered_message(message: Message) -> RenderedEmail:
-    """The mail again, from its frozen words and what we know of the customer now."""
-    variant = variant_of(message)
-    if variant is None:
-        raise Variant.DoesNotExist(f"Message {message.public_id} has no words.")
-    facts = facts_about([message.customer_id])[message.customer_id]
-    return render(variant, context_of(message.public_id, facts, variant))
+    """The mail again, from its frozen words and what we know of the customer now.
+
+    Raises Variant.DoesNotExist if it was left out, and what render() raises.
+    """
+    return render(*_as_sent(message))
 
 
 def web_view_of(message: Message) -> str:
-    """The HTML of a sent mail as a page, without the links only its reader may have.
+    """The HTML of that mail as a page, without the links only its reader may have."""
+    variant, mail = _as_sent(message)
+    page = RecipientContext(data=mail.data, links=WebViewLinks(mail.links))
+    return render(variant, page).html
 
-    Raises Variant.DoesNotExist, UndefinedValue or TemplateError.
-    """
+
+def _as_sent(message: Message) -> tuple[CompiledVariant, RecipientContext]:
     variant = variant_of(message)
     if variant is None:
         raise Variant.DoesNotExist(f"Message {message.public_id} has no words.")
     facts = facts_about([message.customer_id])[message.customer_id]
-    mail = context_of(message.public_id, facts, variant)
-    page = RecipientContext(data=mail.data, links=WebViewLinks(mail.links))
-    return render(variant, page).html
+    return variant, context_of(message.public_id, facts, variant)
 
 
 def link_destination(message: Message, number: int) -> str | None:

@@ -89,7 +89,7 @@ def record_events(events: Sequence[Event], *, at: datetime) -> list[TrackingEven
             if row.message is not None:
                 _act(row.message, event, at=at)
             elif event.recipient:
-                _act_on_address(event, at=at)
+                _heed_address(event, at=at)
     return [row for row, _ in new]
 
 
@@ -196,40 +196,56 @@ def unsubscribe(message: Message, event: Event, *, at: datetime) -> None:
     """
     with transaction.atomic():
         if record_event(event, at=at) is None:
-            _heed_no(message, event, at=at)
+            _heed_message(message, event, at=at)
 
 
 def _act(message: Message, event: Event, *, at: datetime) -> None:
     open_states = (Message.State.IN_DOUBT, Message.State.HANDING_OVER)
     if message.state in open_states and _proves_acceptance(event):
         confirm_accepted(message.public_id, at=at)
-    _heed_no(message, event, at=at)
+    _heed_message(message, event, at=at)
     if event.event_type == CLICKED and event.verdict in BY_PEOPLE:
         record_interactions(
             [_click(message, event)], source="tracking", at=at, basis=None
         )
 
 
-def _heed_no(message: Message, event: Event, *, at: datetime) -> None:
-    source = f"message {message.public_id}"
-    reason = _reason_to_suppress(event)
-    if reason is not None:
-        suppress(message.address_wire, reason=reason, source=source, at=at)
-    if event.event_type in {COMPLAINED, UNSUBSCRIBED}:
-        _withdraw(message.customer, event, source=source, at=at)
+def _heed_message(message: Message, event: Event, *, at: datetime) -> None:
+    _heed_no(
+        event,
+        address=message.address_wire,
+        customers=[message.customer],
+        source=f"message {message.public_id}",
+        at=at,
+    )
 
 
-def _act_on_address(event: Event, *, at: datetime) -> None:
+def _heed_address(event: Event, *, at: datetime) -> None:
     """A provider's report about a mail it can't name: the address still said no."""
-    source, reason = f"report of {event.provider}", _reason_to_suppress(event)
+    _heed_no(
+        event,
+        address=event.recipient,
+        customers=Customer.objects.filter(address_key=address_key(event.recipient)),
+        source=f"report of {event.provider}",
+        at=at,
+    )
+
+
+def _heed_no(
+    event: Event,
+    *,
+    address: str,
+    customers: Iterable[Customer],
+    source: str,
+    at: datetime,
+) -> None:
+    reason = _reason_to_suppress(event)
     if reason is None:
         return
-    suppress(event.recipient, reason=reason, source=source, at=at)
+    suppress(address, reason=reason, source=source, at=at)
     if event.event_type in {COMPLAINED, UNSUBSCRIBED}:
-        for customer in Customer.objects.filter(
-            address_key=address_key(event.recipient)
-        ):
-            _withdraw(customer, event, source=source, at=at)
+        for customer in customers:
+            _withdraw(customer, source=source, at=at)
 
 
 def _reason_to_suppress(event: Event) -> Suppression.Reason | None:
@@ -241,7 +257,7 @@ def _reason_to_suppress(event: Event) -> Suppression.Reason | None:
     return Suppression.Reason.BOUNCED if hard and not event.passing else None
 
 
-def _withdraw(customer: Customer, event: Event, *, source: str, at: datetime) -> None:
+def _withdraw(customer: Customer, *, source: str, at: datetime) -> None:
     # Now, not when it is said to have happened: no clock may let an older yes win.
     standing = marketing_basis([customer.pk], at=at).get(customer.pk)
     if standing != Consent.Basis.WITHDRAWN:

@@ -128,10 +128,6 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     texts, deeds = load_texts(people, at=at), load_deeds(people, at=at)
     before = published_run()
     previous = SegmentModel.from_json(before.model) if before else None
-    if previous is not None and not previous.learned:
-        previous = (
-            None  # its rows are the anchors of an older mix: nothing to hold on to
-        )
     model = fit_model(texts, deeds, seed=seed, previous=previous)
     profiles = profile_customers(texts, deeds, model)
     found = assign(profiles, model, objected=people.objected)

@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 
+from campaigns.models import Sender
 from customers.models import Customer
 from customers.services import record_interactions
 from customers.sources import InteractionRow
@@ -98,6 +99,17 @@ def cy(join_cast: Callable[[str], Customer]) -> Customer:
 @pytest.fixture
 def di(join_cast: Callable[[str], Customer]) -> Customer:
     return join_cast("Di")
+
+
+@pytest.fixture
+def sender(db: None) -> Sender:
+    """Who the shop's mails come from."""
+    return Sender.objects.create(
+        shop_name="Linden & Loam",
+        from_name="Linden & Loam",
+        from_address="hello@lindenandloam.example",
+        postal_address="8 Sample Lane, Northport",
+    )
 
 
 @pytest.fixture

@@ -45,13 +45,7 @@ def import_history(path: Path) -> None:
     call_command("import_interactions", str(path), verbosity=0)
 
 
-def plan(name: str) -> Campaign:
-    sender = Sender.objects.create(
-        shop_name="Linden & Loam",
-        from_name="Linden & Loam",
-        from_address="hello@lindenandloam.example",
-        postal_address="8 Sample Lane, Northport",
-    )
+def plan(name: str, sender: Sender) -> Campaign:
     template = starter_template("announcement")
     return Campaign.objects.create(name=name, template=template, sender=sender)
 
@@ -117,7 +111,9 @@ def outbox(settings, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_sample_shop_goes_from_its_history_to_a_report(outbox, tmp_path, client):
+def test_a_sample_shop_goes_from_its_history_to_a_report(
+    outbox, tmp_path, client, sender
+):
     path = tmp_path / "shop.csv.gz"
     rows = write_history(path, at=timezone.now(), seed=7)
     import_history(path)
@@ -130,7 +126,7 @@ def test_a_sample_shop_goes_from_its_history_to_a_report(outbox, tmp_path, clien
     assert {segment.key for segment in Segment.objects.all()} == set(sizes)
     assert Membership.objects.count() == Customer.objects.count()
 
-    send = send_now(plan("New season"))
+    send = send_now(plan("New season", sender))
     assert_everyone_is_in_one_place(send)
     assert_tones_differ_and_offers_do_not(send, outbox)
 
@@ -160,7 +156,7 @@ def test_a_sample_shop_goes_from_its_history_to_a_report(outbox, tmp_path, clien
 @pytest.mark.parametrize(("file", "rows", "customers", "last_day"), REAL_HISTORIES)
 @pytest.mark.django_db(transaction=True)
 def test_a_real_history_goes_from_its_rows_to_a_report(
-    outbox, shared_data, file, rows, customers, last_day
+    outbox, shared_data, sender, file, rows, customers, last_day
 ):
     import_history(shared_data / file)
     assert Interaction.objects.count() == rows
@@ -176,7 +172,7 @@ def test_a_real_history_goes_from_its_rows_to_a_report(
     )
     assert len(named) >= 5
 
-    send = send_now(plan("To the customers of a history"))
+    send = send_now(plan("To the customers of a history", sender))
     assert_everyone_is_in_one_place(send)
     assert_tones_differ_and_offers_do_not(send, outbox)
     printed = json.dumps(as_dicts(report(send)))

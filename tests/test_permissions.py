@@ -4,18 +4,12 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
-from campaigns.models import Campaign, Send, Sender
+from campaigns.models import Campaign, Send
 from campaigns.services import starter_template
 
 
 @pytest.fixture
-def campaign(db):
-    sender = Sender.objects.create(
-        shop_name="Linden & Loam",
-        from_name="Linden & Loam",
-        from_address="hello@lindenandloam.example",
-        postal_address="8 Sample Lane, Northport",
-    )
+def campaign(sender):
     template = starter_template("announcement")
     return Campaign.objects.create(name="Spring", template=template, sender=sender)
 

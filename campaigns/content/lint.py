@@ -215,7 +215,7 @@ def _leak_findings(variant: CompiledVariant, tone: str) -> Iterator[Finding]:
     direct = re.findall(r'\b(?:href|src)="([^"]*)"', html)
     for url in [*(link.url for link in variant.links), *map(unescape, direct)]:
         try:
-            parts = urlsplit(static_text(url) if "{" in url else url)
+            parts = urlsplit(static_text(url))
         except ValueError:
             continue
         found += (

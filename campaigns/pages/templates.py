@@ -30,7 +30,12 @@ from campaigns.forms import (
 )
 from campaigns.models import EmailTemplate, Sender, Variant
 from campaigns.pages import framed, number_in, page
-from campaigns.rendering import sender_facts, shared_blocks, words_of
+from campaigns.rendering import (
+    neutral_words,
+    sender_facts,
+    shared_blocks,
+    words_of,
+)
 from campaigns.services import preview_message, send_test
 from customers.models import Customer
 from segmentation.models import Membership
@@ -118,14 +123,14 @@ def words(request: HttpRequest, pk: int, tone: str) -> HttpResponseBase:
         tone=TONE_OF[tone],
         form=form,
         findings=lint_words(words_of(form.instance), shared_blocks(template), tone),
-        neutral=template.variants.filter(tone=NEUTRAL).first(),
+        neutral=neutral_words(template),
         customer=example_customer(TONE_OF[tone]),
         kept=variant.pk is not None,
     )
 
 
 def _draft(template: EmailTemplate, tone: str) -> Variant:
-    neutral = template.variants.filter(tone=NEUTRAL).first()
+    neutral = neutral_words(template)
     return Variant(
         template=template,
         tone=tone,

@@ -82,15 +82,15 @@ def wait_again(message_ids: Sequence[int]) -> None:
         pk__in=message_ids, state=Message.State.FAILED, reason="not_sent_bad"
     )
     batches = set(refused.values_list("batch_id", flat=True))
+    Batch.objects.filter(pk__in=batches, state=Batch.State.DONE).update(
+        state=Batch.State.WAITING, paused=True
+    )
     refused.update(
         state=Message.State.WAITING,
         reason="",
         detail="",
         settled_at=None,
         handed_over_at=None,
-    )
-    Batch.objects.filter(pk__in=batches, state=Batch.State.DONE).update(
-        state=Batch.State.WAITING, paused=True
     )
 
 

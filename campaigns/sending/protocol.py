@@ -21,7 +21,7 @@ from django.db import transaction
 
 from campaigns.audience import ineligible
 from campaigns.errors import LostLease
-from campaigns.models import Batch, Send
+from campaigns.models import Batch, Message, Send
 from campaigns.sending import claims, crashpoints, ledger
 from campaigns.sending.channels import (
     NOT_REACHED,
@@ -173,7 +173,8 @@ class _Delivery:
             batch = ledger.claimed(self.claim)
             send = Send.objects.only("state").get(pk=batch.send_id)
             ledger.give_back(batch, send, now=now)
-            self.outcome.waiting += batch.messages.count()
+            waits = batch.messages.filter(state=Message.State.WAITING)
+            self.outcome.waiting += waits.count()
         self.stop, self.send_id = stop, batch.send_id
         self._afterwards()
 
@@ -287,8 +288,10 @@ class _Delivery:
             if not next_group:
                 self._finish(now)
         self.outcome.count(results)
-        self.outcome.refused -= len(doubted)
-        self.outcome.waiting += len(doubted)
+        # Those of earlier batches were counted there.
+        ours = sum(message_id in self.customers for message_id in doubted)
+        self.outcome.refused -= ours
+        self.outcome.waiting += ours
         self.lease_ends = ends
         return next_group
 

@@ -155,7 +155,8 @@ def fit_model(
 ) -> SegmentModel:
     """Learn a shop's baselines, shrinkage, segments and what its ratings are worth.
 
-    previous: the model in use, which then holds the new one close.
+    previous: the model in use, which then holds the new one close if it had learned;
+    else its rows are the anchors of an older mix, with nothing in them to hold on to.
     """
     # Here and not above: scikit-learn takes over a second to import.
     from segmentation.clustering.anchored_mixture import AnchoredMixture
@@ -165,7 +166,9 @@ def fit_model(
     baselines = source_baselines(texts.families, texts.source, n_sources=len(SOURCES))
     lam = likelihoods(texts.families, texts.source, baselines)
     mixture = AnchoredMixture(
-        mix=mix, start=previous.anchors if previous else None, seed=seed
+        mix=mix,
+        start=previous.anchors if previous and previous.learned else None,
+        seed=seed,
     ).fit(lam, groups=texts.customer, weight=texts.weight)
     density = lam @ mixture.anchors_.T
     return SegmentModel(

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import Campaign, EmailTemplate, Message, Send, Sender
+from campaigns.models import Campaign, EmailTemplate, Message, Send
 from campaigns.sending.engine import run_once
 from campaigns.services import starter_template
 from segmentation.services import refresh_segments
@@ -13,16 +13,6 @@ from segmentation.services import refresh_segments
 @pytest.fixture
 def marketer(admin_client):
     return admin_client
-
-
-@pytest.fixture
-def sender(db):
-    return Sender.objects.create(
-        shop_name="Linden & Loam",
-        from_name="Linden & Loam",
-        from_address="hello@lindenandloam.example",
-        postal_address="8 Sample Lane, Northport",
-    )
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.models import Campaign, Message, Send, Sender, SendVariant
+from campaigns.models import Campaign, Message, Send, SendVariant
 from campaigns.services import compile_template, starter_template
 from customers.addresses import address_wire
 
@@ -12,16 +12,6 @@ from customers.addresses import address_wire
 @pytest.fixture(autouse=True)
 def _opens_are_stored_at_once(settings):
     settings.OPENS_FLUSH_MS = 0
-
-
-@pytest.fixture
-def sender(db):
-    return Sender.objects.create(
-        shop_name="Linden & Loam",
-        from_name="Linden & Loam",
-        from_address="hello@lindenandloam.example",
-        postal_address="8 Sample Lane, Northport",
-    )
 
 
 @pytest.fixture

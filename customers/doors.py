@@ -1,0 +1,16 @@
+"""The way into pages of our own inside the admin."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.decorators import permission_required
+from django.urls import URLPattern, path
+
+
+def admin_page(
+    route: str, view: Callable[..., Any], name: str, permission: str
+) -> URLPattern:
+    """A page for whoever is logged in and may do this: "campaigns.view_send"."""
+    allowed = permission_required(permission, raise_exception=True)
+    return path(route, admin.site.admin_view(allowed(view)), name=name)
