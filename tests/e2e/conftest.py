@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from campaigns.services import starter_template
 from customers.services import record_interactions
 from customers.sources.history_file import rows
 from demo.sample_shop import write_history
-from segmentation.services import refresh_segments
+from segmentation.services import publish_run, refresh_segments
 
 # Playwright's loop runs in this thread; the ORM is used beside it on purpose.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -68,7 +69,11 @@ def shop(transactional_db, settings, tmp_path):
     path = tmp_path / "shop.csv.gz"
     write_history(path, at=timezone.now())
     record_interactions(rows(path), source="sample shop", at=timezone.now())
-    refresh_segments(at=timezone.now(), workers=2)
+    # Sorted last week and today, so that there is somebody who moved.
+    refresh_segments(at=timezone.now() - timedelta(days=7), workers=2)
+    run = refresh_segments(at=timezone.now()).run
+    if run.state == run.State.WAITING:
+        publish_run(run, at=timezone.now(), approved_by="the test")
     Sender.objects.create(
         shop_name="Linden & Loam",
         from_name="Linden & Loam",
