@@ -1,0 +1,1 @@
+"""Our own customer texts: how they are kept, read and kept apart."""
