@@ -50,8 +50,8 @@ def test_a_declaration_that_means_nothing_is_ignored(declared):
 
 
 def test_a_declared_language_we_have_no_name_for_is_still_not_english():
-    language = language_of("ok", declared="ca")
-    assert (language.name, language.validated) == ("ca", False)
+    language = language_of("ok", declared="eu")
+    assert (language.name, language.validated) == ("eu", False)
 
 
 def test_evidence_in_the_text_wins_over_the_declaration():
