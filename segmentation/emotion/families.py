@@ -71,6 +71,10 @@ _GLASGOW: Final[dict[str, tuple[float, float]]] = {
     "neutral": (5.21, 4.00),
 }
 LABELS: Final = tuple(_GLASGOW)
+FLAGS: Final = ("sensitive", "urgent")
+"""What the encoder says beside the labels: only a person may answer; at once."""
+
+NEUTRAL_LABEL: Final = LABELS.index("neutral")
 
 # A surprise or a question is good or bad by its context, so it counts a quarter.
 _AMBIGUOUS: Final = frozenset({"surprise", "realization", "curiosity", "confusion"})

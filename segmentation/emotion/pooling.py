@@ -1,8 +1,9 @@
-"""Label probabilities of sentences → nine families, valence and arousal of a text.
+"""Logits of windows → nine families, valence and arousal of a text.
 
 Source of every formula: docs/method.md, "From text to a family vector".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,34 +18,37 @@ from segmentation.emotion.families import (
     FloatArray,
 )
 
-TITLE_SHARE: Final = (
-    0.4  # AUC on 10,261 reviews: 0.896 against 0.827 for the body alone
-)
+TITLE_SHARE: Final = 0.4  # docs/emotion_model.md: AUC on reviews, title and body
 _LEAST_LABEL_MASS: Final = 0.5  # keeps a text with hardly any emotion near zero valence
-_LEAST_WEIGHT: Final = 1e-9  # below it every sentence is neutral: count them alike
+_LEAST_WEIGHT: Final = 1e-9  # below it every window is neutral: count them alike
 
 
 @dataclass(frozen=True, slots=True)
 class PooledText:
-    """One text. families: (9,), sums to 1. labels: (28,). sentences: (n, 9).
+    """One text. families: (9,), sums to 1. labels: (28,). windows: (w, 9).
 
-    shares: (n,), sums to 1; families == shares @ sentences, so that any family can be
-    traced to its sentences. valence in [-1, 1], arousal in [0, 1].
+    shares: (w,), sums to 1; families == shares @ windows. valence in [-1, 1], arousal
+    in [0, 1].
     """
 
     families: FloatArray
     labels: FloatArray
     valence: float
     arousal: float
-    sentences: FloatArray
+    windows: FloatArray
     shares: FloatArray
 
 
+def probabilities(logits: FloatArray) -> FloatArray:
+    """Logistic function, elementwise."""
+    return np.asarray(1.0 / (1.0 + np.exp(-logits)))
+
+
 def family_mix(labels: FloatArray) -> FloatArray:
-    """Family shares of sentences: P_f = 1 - prod over f of (1 - p), then P / sum P.
+    """Family shares of windows: P_f = 1 - prod over f of (1 - p), then P / sum P.
 
     labels: (n, 28), each in [0, 1]. Returns (n, 9); each row sums to 1. A row of zeros
-    says nothing about the sentence and becomes all neutral.
+    says nothing about the text and becomes all neutral.
     Raises ValueError for another shape.
     """
     if labels.ndim != 2 or labels.shape[1] != len(LABELS):
@@ -58,7 +62,7 @@ def family_mix(labels: FloatArray) -> FloatArray:
 
 
 def intensity_shares(families: FloatArray) -> FloatArray:
-    """How much each sentence counts: 1 - q_neutral, divided by their sum.
+    """How much each window counts: 1 - q_neutral, divided by their sum.
 
     families: (n, 9), rows sum to 1, n >= 1. Returns (n,), sums to 1.
     """
@@ -70,7 +74,7 @@ def intensity_shares(families: FloatArray) -> FloatArray:
 
 
 def graded(labels: FloatArray, weights: FloatArray) -> FloatArray:
-    """Valence or arousal of sentences: sum(p * w) / max(sum p, 0.5).
+    """Valence or arousal of windows: sum(p * w) / max(sum p, 0.5).
 
     labels: (n, 28); weights: (28,), `LABEL_VALENCE` or `LABEL_AROUSAL`. Returns (n,).
     """
@@ -79,29 +83,48 @@ def graded(labels: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def pool(title: FloatArray, body: FloatArray) -> PooledText:
-    """Pool the sentences of a title and a body; the title counts 0.4, the body 0.6.
+    """Pool the windows of a title and a body; the title counts 0.4, the body 0.6.
 
-    title, body: (k, 28) and (m, 28), each in [0, 1]. Where one is empty the other
-    counts whole. Sentences of the result are in the order title, body.
+    title, body: (k, 28) and (m, 28) probabilities. Where one is empty the other counts
+    whole. Windows of the result are in the order title, body.
     Raises ValueError if both are empty.
     """
     if not len(title) and not len(body):
-        raise ValueError("Pooling needs at least one sentence, got none.")
+        raise ValueError("Pooling needs at least one window, got none.")
     labels = np.vstack([title, body]).astype(np.float64)
-    sentences = family_mix(labels)
+    windows = family_mix(labels)
     title_share = TITLE_SHARE if len(body) else 1.0
     parts = []
     if len(title):
-        parts.append(title_share * intensity_shares(sentences[: len(title)]))
+        parts.append(title_share * intensity_shares(windows[: len(title)]))
     if len(body):
         body_share = 1.0 - TITLE_SHARE if len(title) else 1.0
-        parts.append(body_share * intensity_shares(sentences[len(title) :]))
+        parts.append(body_share * intensity_shares(windows[len(title) :]))
     shares = np.concatenate(parts)
     return PooledText(
-        families=shares @ sentences,
+        families=shares @ windows,
         labels=shares @ labels,
         valence=float(np.clip(shares @ graded(labels, LABEL_VALENCE), -1.0, 1.0)),
         arousal=float(np.clip(shares @ graded(labels, LABEL_AROUSAL), 0.0, 1.0)),
-        sentences=sentences,
+        windows=windows,
         shares=shares,
     )
+
+
+def packed(lengths: Sequence[int], *, most: int) -> list[list[int]]:
+    """Places of consecutive parts that are read in one window, in order.
+
+    lengths: pieces of each part. A part longer than `most` has a window of its own.
+    Windows are filled evenly, so that the last one is not a scrap without context.
+    """
+    total = sum(lengths)
+    even = -(-total // max(1, -(-total // most)))
+    windows: list[list[int]] = []
+    filled = most
+    for place, length in enumerate(lengths):
+        if filled >= even or filled + length > most:
+            windows.append([])
+            filled = 0
+        windows[-1].append(place)
+        filled += length
+    return windows

@@ -9,7 +9,12 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
-MAX_PIECES: Final = 128  # [CLS] and [SEP] included; training saw 48
+MAX_PIECES: Final = 128  # [CLS], the marker and [SEP] included
+CUSTOMER_MARK: Final = "[unused0]"
+"""Second piece of every text that a customer wrote: it tells the encoder that this is
+no Reddit comment, whose annotators called "third mail, still nothing" neutral."""
+
+_FRAME: Final = 3
 _LONGEST_WORD_CHARS: Final = 100  # a longer word is [UNK], as in the reference
 _CACHED_WORDS: Final = 50_000
 _ASCII_WORD: Final = re.compile(r"[a-z0-9]+|[^\sa-z0-9\x00-\x1f\x7f]")
@@ -22,26 +27,45 @@ _CJK: Final = (
 
 
 class WordPiece:
-    """Turns sentences into ids. Holds a word cache and nothing else that changes."""
+    """Turns sentences into ids. Holds a word cache and nothing else that changes.
+
+    customer_mark: the id of the marker of a customer's text.
+    """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
-        """vocabulary: piece → id. KeyError without [CLS], [SEP] or [UNK]."""
+        """vocabulary: piece → id. KeyError without a frame piece."""
         self._ids = vocabulary
         self._first = vocabulary["[CLS]"]
         self._last = vocabulary["[SEP]"]
         self._unknown = vocabulary["[UNK]"]
+        self.customer_mark = vocabulary[CUSTOMER_MARK]
         self._cache: dict[str, list[int]] = {}
 
     def encode(self, text: str) -> list[int]:
         """Ids of one sentence, [CLS] first, [SEP] last, at most `MAX_PIECES`."""
-        ids = [self._first]
+        return self.framed(self.pieces(text))
+
+    def pieces(self, text: str) -> list[int]:
+        """Ids of a part without its frame, at most `MAX_PIECES` - 3.
+
+        Words are cut one by one: the pieces of two parts, one after the other, are the
+        pieces of both parts with a space between.
+        """
+        ids: list[int] = []
         for word in _words(text.lower()):
             ids += self._pieces(word)
-            if len(ids) >= MAX_PIECES - 1:
-                del ids[MAX_PIECES - 1 :]
-                break
-        ids.append(self._last)
+            if len(ids) >= MAX_PIECES - _FRAME:
+                return ids[: MAX_PIECES - _FRAME]
         return ids
+
+    def framed(self, ids: list[int], *, customer: bool = False) -> list[int]:
+        """Between [CLS] and [SEP]; a customer's text comes after its marker."""
+        marker = [self.customer_mark] if customer else []
+        return [self._first, *marker, *ids, self._last]
+
+    def length(self, text: str) -> int:
+        """Number of pieces of a part."""
+        return len(self.pieces(text))
 
     def _pieces(self, word: str) -> list[int]:
         found = self._cache.get(word)

@@ -2,18 +2,27 @@
 
 from typing import Final
 
-from segmentation.emotion.analyzers.base import Analyzer, UnknownAnalyzer
+from segmentation.emotion.analyzers.base import (
+    MOST_PIECES,
+    Analyzer,
+    UnknownAnalyzer,
+)
 from segmentation.emotion.analyzers.minilm import MiniLM
 
-__all__ = ["ANALYZERS", "Analyzer", "UnknownAnalyzer", "analyzer_named"]
+__all__ = ["ANALYZERS", "MOST_PIECES", "Analyzer", "UnknownAnalyzer", "analyzer_named"]
 
 ANALYZERS: Final[dict[str, Analyzer]] = {
     "minilm": MiniLM(),
 }
 
 
-def analyzer_named(name: str) -> Analyzer:
-    """The analyzer of that name. Raises UnknownAnalyzer, naming those there are."""
+def analyzer_named(name: str | Analyzer) -> Analyzer:
+    """The analyzer of that name, or the one given itself.
+
+    Raises UnknownAnalyzer, naming those there are.
+    """
+    if not isinstance(name, str):
+        return name
     try:
         return ANALYZERS[name]
     except KeyError:

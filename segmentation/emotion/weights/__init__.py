@@ -5,6 +5,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SUMS = "SHA256SUMS"
+FILES = ("model.int8.onnx", "vocab.txt", "meta.json")
 
 
 class WeightsDamaged(Exception):
@@ -40,6 +41,16 @@ def verified(name: str, folder: Path = FOLDER) -> bytes:
             f"({len(content):,} bytes). {_REMEDY}"
         )
     return content
+
+
+def write_sums(folder: Path) -> dict[str, str]:
+    """List the digests of a model that was just made; returns them."""
+    digests = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
+    }
+    lines = [f"{digest}  {name}\n" for name, digest in digests.items()]
+    (folder / SUMS).write_text("".join(lines), encoding="ascii")
+    return digests
 
 
 _REMEDY = "Restore segmentation/emotion/weights from the release."

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segmentation.emotion.families import FAMILIES, LABELS
-from segmentation.emotion.pooling import family_mix, intensity_shares, pool
+from segmentation.emotion.pooling import family_mix, intensity_shares, packed, pool
 
 NOTHING = np.zeros((0, 28))
 
@@ -78,7 +78,7 @@ def test_arousal_stays_within_its_scale():
 
 
 def test_nothing_to_pool_is_an_error_that_says_so():
-    with pytest.raises(ValueError, match="at least one sentence"):
+    with pytest.raises(ValueError, match="at least one window"):
         pool(NOTHING, NOTHING)
 
 
@@ -91,10 +91,29 @@ def test_scores_of_the_wrong_shape_are_refused():
     arrays(float, st.tuples(st.integers(1, 6), st.just(28)), elements=st.floats(0, 1)),
     st.integers(0, 6),
 )
-def test_families_are_shares_and_can_be_traced_to_their_sentences(scores, cut):
+def test_families_are_shares_and_can_be_traced_to_their_windows(scores, cut):
     text = pool(scores[:cut], scores[cut:])
     assert text.families.sum() == pytest.approx(1.0)
     assert text.shares.sum() == pytest.approx(1.0)
-    assert text.shares @ text.sentences == pytest.approx(text.families)
+    assert text.shares @ text.windows == pytest.approx(text.families)
     assert -1 <= text.valence <= 1
     assert 0 <= text.arousal <= 1
+
+
+def test_sentences_fill_windows_evenly_and_in_order():
+    assert packed([50, 50, 50, 50], most=126) == [[0, 1], [2, 3]]
+    assert packed([100, 10, 10], most=126) == [[0, 1, 2]]
+    assert packed([], most=126) == []
+
+
+def test_a_sentence_longer_than_a_window_has_one_of_its_own():
+    assert packed([300, 20], most=126) == [[0], [1]]
+
+
+@given(st.lists(st.integers(0, 126), max_size=40))
+def test_no_sentence_is_lost_and_no_window_overflows(lengths):
+    windows = packed(lengths, most=126)
+    assert [place for window in windows for place in window] == list(
+        range(len(lengths))
+    )
+    assert all(sum(lengths[place] for place in window) <= 126 for window in windows)

@@ -3,13 +3,14 @@ import gzip
 import math
 import pathlib
 import random
+import time
 
 import numpy as np
 import pytest
 
 from segmentation.emotion.analyzers import ANALYZERS, UnknownAnalyzer
 from segmentation.emotion.cleaning import clean
-from segmentation.emotion.families import FAMILIES, LABELS
+from segmentation.emotion.families import FAMILIES
 from segmentation.emotion.language import language_of
 from segmentation.emotion.reading import DISAGREEMENT, TextToRead, read_texts
 
@@ -53,7 +54,7 @@ def test_a_reading_names_labels_strongest_first_and_how_it_feels():
     assert (reading.language, reading.weight, reading.not_read) == ("en", 1.0, "")
 
 
-def test_families_are_the_shares_of_the_sentences_shown():
+def test_sentences_are_shown_in_order_with_their_share_of_the_text():
     reading = read("It broke. I am furious! 😡 Thank you anyway.", title="Bad strap")
     assert [sentence.text for sentence in reading.sentences] == [
         "Bad strap",
@@ -61,9 +62,14 @@ def test_families_are_the_shares_of_the_sentences_shown():
         "I am furious!",
         "😡 Thank you anyway.",
     ]
-    total = sum(sentence.share * sentence.families for sentence in reading.sentences)
-    assert total == pytest.approx(reading.families)
     assert reading.sentences[0].share == pytest.approx(0.4)
+    assert sum(sentence.share for sentence in reading.sentences) == pytest.approx(1)
+
+
+def test_a_sentence_beside_others_still_says_what_it_says():
+    reading = read("I am so angry about the bill. Thank you so much for the lamp!")
+    families = [FAMILIES[int(part.families.argmax())] for part in reading.sentences]
+    assert families == ["anger", "trust"]
 
 
 @pytest.mark.parametrize(
@@ -129,20 +135,24 @@ def test_a_reading_does_not_depend_on_what_is_read_beside_it():
         assert np.array_equal(alone.families, together.families)
 
 
-def test_equal_sentences_are_scored_once(monkeypatch):
+def test_equal_windows_are_scored_once(monkeypatch):
     seen = []
 
     class Counting:
         thresholds = np.full(28, 0.5)
+        usual = np.zeros(28)
         version = "counting"
 
-        def score(self, sentences):
-            seen.extend(sentences)
-            return np.full((len(sentences), len(LABELS)), 0.25)
+        def pieces(self, part):
+            return len(part.split())
+
+        def logits(self, windows):
+            seen.extend(windows)
+            return [np.zeros((len(window), 30)) for window in windows]
 
     monkeypatch.setitem(ANALYZERS, "counting", Counting())
-    read_texts([TextToRead("Fine. Fine.", title="Fine.")] * 3, analyzer="counting")
-    assert seen == ["Fine."]
+    read_texts([TextToRead("Fine.", title="Fine.")] * 3, analyzer="counting")
+    assert seen == [("Fine.",)]
 
 
 def test_nothing_to_read_gives_nothing():
@@ -256,3 +266,44 @@ def test_hardly_any_english_tweet_is_taken_for_another_language():
         texts = [row["text"] for row in csv.DictReader(file)]
     foreign = sum(not language_of(clean(text)).validated for text in texts)
     assert foreign / len(texts) <= 0.003
+
+
+WORDS = "I am furious. Nobody answers, and the lamp is broken."
+
+
+@pytest.mark.parametrize(
+    "dressed",
+    [
+        WORDS.replace(" ", "\u200b \u200c"),
+        "\u202e" + WORDS + "\u202c",
+        "".join(f"{char}\u200d" if char == "e" else char for char in WORDS),
+        WORDS.replace("a", "a\x00"),
+        "<div><p>" * 2_000 + WORDS + "</p></div>" * 2_000,
+        f"<style>{'a{}' * 10_000}</style><p>{WORDS}</p>",
+        "<!--" + "x" * 100_000 + "-->" + WORDS,
+        WORDS.replace("'", "&#39;") + "&nbsp;" * 1_000,
+        WORDS + "\ud800",
+        "\r\n".join(WORDS.split(" ")[:3]) + " " + " ".join(WORDS.split(" ")[3:]),
+    ],
+    ids=[
+        "zero width",
+        "right to left",
+        "joiners",
+        "NUL",
+        "deep markup",
+        "style",
+        "comment",
+        "entities",
+        "surrogate",
+        "wrapped",
+    ],
+)
+def test_the_same_words_read_the_same_however_they_are_dressed(dressed):
+    assert np.array_equal(read(dressed).families, read(WORDS).families)
+
+
+def test_a_bomb_of_entities_and_tags_ends_in_bounded_time():
+    bomb = "&lt;" * 500_000 + "<b" * 500_000 + "<table><tr><td>" * 100_000
+    started = time.process_time()
+    read(bomb)
+    assert time.process_time() - started < 20

@@ -1,49 +1,60 @@
 import pytest
 
 from segmentation.emotion.weights import verified
-from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
-
-CLS, SEP, UNK = 101, 102, 100  # BERT uncased
+from segmentation.emotion.wordpiece import CUSTOMER_MARK, MAX_PIECES, WordPiece
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> WordPiece:
-    pieces = verified("vocab.txt").decode().splitlines()
-    return WordPiece({piece: number for number, piece in enumerate(pieces)})
+def vocabulary() -> list[str]:
+    return verified("vocab.txt").decode().splitlines()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(vocabulary) -> WordPiece:
+    return WordPiece({piece: number for number, piece in enumerate(vocabulary)})
+
+
+@pytest.fixture
+def cut(tokenizer, vocabulary):
+    return lambda text: [vocabulary[piece] for piece in tokenizer.encode(text)]
 
 
 @pytest.mark.parametrize(
-    ("text", "ids"),
+    ("text", "pieces"),
     [
         # Published examples of the uncased BERT vocabulary
-        ("hello world", [7592, 2088]),
-        ("embeddings", [7861, 8270, 4667, 2015]),  # em ##bed ##ding ##s
-        ("unaffable", [14477, 20961, 3468]),  # una ##ffa ##ble
-        ("Hello, World!", [7592, 1010, 2088, 999]),
-        ("HÉLLO", [7592]),
+        ("hello world", "hello world"),
+        ("embeddings", "em ##bed ##ding ##s"),
+        ("unaffable", "una ##ffa ##ble"),
+        ("Hello, World!", "hello , world !"),
+        ("HÉLLO", "hello"),
+        ("", ""),
+        (" \n\t", ""),
+        ("a" * 101, "[UNK]"),
+        ("龘龘", "[UNK] [UNK]"),
+        ("\U0001fae8", "[UNK]"),
     ],
 )
-def test_known_words_get_their_known_ids(tokenizer, text, ids):
-    assert tokenizer.encode(text) == [CLS, *ids, SEP]
+def test_known_words_are_cut_into_their_known_pieces(cut, text, pieces):
+    assert cut(text) == ["[CLS]", *pieces.split(), "[SEP]"]
 
 
-def test_nothing_gives_the_two_frame_pieces(tokenizer):
-    assert tokenizer.encode("") == tokenizer.encode(" \n\t") == [CLS, SEP]
+def test_the_pieces_of_parts_are_the_pieces_of_the_whole(tokenizer):
+    parts = ["It's unaffable,", "HÉLLO 😡", "100.50"]
+    joined = [piece for part in parts for piece in tokenizer.pieces(part)]
+    assert joined == tokenizer.pieces(" ".join(parts))
 
 
-def test_a_word_of_more_than_a_hundred_letters_is_unknown(tokenizer):
-    assert tokenizer.encode("a" * 101) == [CLS, UNK, SEP]
+def test_a_long_sentence_ends_at_the_limit_with_its_last_piece(cut):
+    pieces = cut("hello " * 1000)
+    assert len(pieces) == MAX_PIECES - 1  # a customer's text has its marker besides
+    assert pieces[-1] == "[SEP]"
 
 
-def test_ideographs_stand_alone_and_foreign_marks_are_unknown(tokenizer):
-    assert len(tokenizer.encode("中国")) == 4
-    assert tokenizer.encode("\U0001fae8")[1:-1] == [UNK]
-
-
-def test_a_long_sentence_ends_at_the_limit_with_its_last_piece(tokenizer):
-    ids = tokenizer.encode("hello " * 1000)
-    assert len(ids) == MAX_PIECES
-    assert ids[-1] == SEP
+def test_pieces_that_nothing_to_read_needs_are_left_out(vocabulary):
+    unused = [piece for piece in vocabulary if piece.startswith("[unused")]
+    assert unused == [CUSTOMER_MARK]
+    assert len(vocabulary) < 28_500  # of 30,522
 
 
 def test_a_vocabulary_without_frame_pieces_is_refused():

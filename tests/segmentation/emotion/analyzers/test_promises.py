@@ -51,6 +51,20 @@ def test_the_neighbours_of_a_sentence_do_not_change_its_score(analyzer):
     assert np.array_equal(together, backwards)
 
 
+def test_the_parts_of_a_window_add_up_to_its_score(analyzer):
+    parts = ["Nobody answers", "me and I am", "furious."]
+    (added,) = analyzer.logits([parts])
+    assert added.shape == (3, 30)
+    score = 1 / (1 + np.exp(-added.sum(axis=0)[:28]))
+    assert score == pytest.approx(analyzer.score([" ".join(parts)])[0])
+
+
+def test_a_window_without_words_is_neutral_and_a_long_one_is_cut(analyzer):
+    empty, long = analyzer.logits([["", "\x00"], ["word " * 400, "never read"]])
+    assert empty.sum(axis=0)[:28].argmax() == LABELS.index("neutral")
+    assert not long[1].any()
+
+
 def test_thresholds_and_version_are_there_before_anything_is_scored(analyzer):
     assert analyzer.thresholds.shape == (28,)
     assert ((analyzer.thresholds > 0) & (analyzer.thresholds < 1)).all()

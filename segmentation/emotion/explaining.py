@@ -1,0 +1,205 @@
+"""Which sentences and words carried a reading.
+
+Words are taken away and put back, in random orders, and the text is read each time:
+what a word adds, averaged over the orders, is its part (Shapley values by permutation
+sampling; Castro, Gomez, Tejada 2009). In every order the steps lead from a usual text
+to this one, so the parts add up to the difference within `TOLERANCE`. Long texts are
+taken apart in runs of words: at most `MOST_UNITS` readings an order.
+"""
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+import numpy as np
+
+from segmentation.emotion import pooling
+from segmentation.emotion.analyzers import MOST_PIECES, Analyzer, analyzer_named
+from segmentation.emotion.brand_words import NO_BRAND_WORDS, BrandWords
+from segmentation.emotion.families import FAMILIES, FloatArray
+from segmentation.emotion.reading import (
+    DEFAULT_ANALYZER,
+    Reading,
+    SplitText,
+    TextToRead,
+    Window,
+    pool_text,
+    read_texts,
+    split_text,
+)
+
+TOLERANCE: Final = 1e-6
+MOST_UNITS: Final = 28
+_PAIRS_OF_ORDERS: Final = 3  # each order is also gone backwards, which halves the noise
+
+
+@dataclass(frozen=True, slots=True)
+class WordPart:
+    """A word as shown. carried: (9,), what it adds to each family of the text."""
+
+    text: str
+    carried: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class SentencePart:
+    """carried: (9,), the sum over its words. families: (9,), what it reads as."""
+
+    text: str
+    words: tuple[WordPart, ...]
+    families: FloatArray
+    share: float
+
+    @property
+    def carried(self) -> FloatArray:
+        return np.asarray(np.sum([word.carried for word in self.words], axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """usual + what all sentences carry == what the model read (TOLERANCE).
+
+    model: (9,), before rules of the shop; equals reading.families without such rules.
+    Both empty for a text that was not read.
+    """
+
+    reading: Reading
+    model: FloatArray
+    usual: FloatArray
+    sentences: tuple[SentencePart, ...]
+
+    @property
+    def family(self) -> str:
+        """The family the text reads as most, "" if it was not read."""
+        if self.reading.families is None:
+            return ""
+        return FAMILIES[int(np.argmax(self.reading.families))]
+
+    def strongest(self, family: str, *, most: int = 5) -> list[str]:
+        """The words that carried most of a family, strongest first."""
+        column = FAMILIES.index(family)
+        words = [word for sentence in self.sentences for word in sentence.words]
+        words.sort(key=lambda word: -word.carried[column])
+        return [word.text for word in words[:most] if word.carried[column] > 0]
+
+
+def explain_text(
+    item: TextToRead,
+    *,
+    analyzer: str | Analyzer = DEFAULT_ANALYZER,
+    brand_words: BrandWords = NO_BRAND_WORDS,
+    seed: int = 0,
+) -> Explained:
+    """Read one text again and again with words left out; under a second for most.
+
+    Raises UnknownAnalyzer; WeightsDamaged if the model is not the one shipped.
+    """
+    chosen = analyzer_named(analyzer)
+    reading = read_texts([item], analyzer=chosen, brand_words=brand_words)[0]
+    if reading.families is None:
+        return Explained(reading, np.zeros(0), np.zeros(0), ())
+    text = split_text(item, chosen, brand_words)
+    sentences = [
+        brand_words.spelt(sentence)
+        for window in text.title + text.body
+        for sentence in window.shown
+    ]
+    usual = pooling.family_mix(pooling.probabilities(chosen.usual[None]))[0]
+    carried, model = _carried(text, sentences, chosen, usual, seed)
+    rows = iter(carried)
+    parts = [
+        tuple(WordPart(shown, next(rows)) for shown, _ in sentence)
+        for sentence in sentences
+    ]
+    return Explained(
+        reading,
+        model,
+        usual,
+        tuple(
+            SentencePart(read.text, words, read.families, read.share)
+            for read, words in zip(reading.sentences, parts, strict=True)
+        ),
+    )
+
+
+def _carried(
+    text: SplitText,
+    sentences: list[list[tuple[str, str]]],
+    analyzer: Analyzer,
+    usual: FloatArray,
+    seed: int,
+) -> tuple[FloatArray, FloatArray]:
+    """(words, 9) parts and the (9,) reading of the whole text."""
+    unit = _units([len(sentence) for sentence in sentences])
+    n = int(unit.max()) + 1
+    chance = np.random.default_rng(seed)
+    orders = [chance.permutation(n) for _ in range(_PAIRS_OF_ORDERS)]
+    orders += [order[::-1] for order in orders]
+    # What is left of the text after each step of each order; equal ones are read once.
+    kept = [
+        frozenset(order[: step + 1].tolist()) for order in orders for step in range(n)
+    ]
+    read = dict.fromkeys(kept, usual)
+    variants = list(dict.fromkeys(kept))
+    split = [_only(text, sentences, unit, some, analyzer) for some in variants]
+    spelt = list(
+        dict.fromkeys(
+            window.spelt for left in split for window in chain(left.title, left.body)
+        )
+    )
+    logits = dict(zip(spelt, analyzer.logits(spelt), strict=True))
+    for some, left in zip(variants, split, strict=True):
+        if left.title or left.body:
+            read[some] = pool_text(left, logits).families
+    added = np.zeros((n, len(FAMILIES)))
+    for number, order in enumerate(orders):
+        before = usual
+        for step, place in enumerate(order):
+            after = read[kept[number * n + step]]
+            added[place] += (after - before) / len(orders)
+            before = after
+    sizes = np.bincount(unit)
+    return added[unit] / sizes[unit][:, None], read[frozenset(range(n))]
+
+
+def _units(lengths: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """(words,): the run each word is in; no run crosses the end of a sentence."""
+    longest = 1
+    while sum(-(-length // longest) for length in lengths) > MOST_UNITS:
+        if longest >= max(lengths):
+            break
+        longest += 1
+    units: list[int] = []
+    start = 0
+    for length in lengths:
+        units += [start + word // longest for word in range(length)]
+        start += -(-length // longest)
+    return np.array(units, np.int64)
+
+
+def _only(
+    text: SplitText,
+    sentences: list[list[tuple[str, str]]],
+    unit: np.ndarray[tuple[int], np.dtype[np.int64]],
+    kept: frozenset[int],
+    analyzer: Analyzer,
+) -> SplitText:
+    """The same windows with only the words of these runs in them."""
+    rows = iter(unit.tolist())
+    left = iter(
+        [
+            " ".join(word for _, word in sentence if next(rows) in kept)
+            for sentence in sentences
+        ]
+    )
+
+    def shortened(windows: list[Window]) -> list[Window]:
+        found = []
+        for window in windows:
+            spelt = tuple(next(left) for _ in window.shown)
+            if any(spelt):
+                sizes = tuple(min(analyzer.pieces(part), MOST_PIECES) for part in spelt)
+                found.append(Window(window.shown, spelt, sizes))
+        return found
+
+    return SplitText(text.prepared, shortened(text.title), shortened(text.body))

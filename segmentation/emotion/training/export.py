@@ -1,0 +1,196 @@
+"""Fitted network → int8 ONNX and the vocabulary it needs.
+
+The graph gives the logits of every word piece, not their mean: the mean over pieces is
+the logit of the text (the head is linear), so the same pass also says exactly which
+words carried it. Each text is a call of its own, so there is no mask and no padding.
+"""
+
+import logging
+import tempfile
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from segmentation.emotion.training.encoder import Encoder
+from segmentation.emotion.wordpiece import CUSTOMER_MARK, MAX_PIECES
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", CUSTOMER_MARK)
+
+
+def kept_pieces(vocabulary: Iterable[str], seen: frozenset[str]) -> list[str]:
+    """Pieces worth their 384 bytes: special, ASCII, Latin, or met in a training text.
+
+    Dropped are [unused…] and the letters of scripts the product does not read; a word
+    made of them becomes [UNK], which `language.py` keeps away from the model.
+    """
+    kept = []
+    for piece in vocabulary:
+        bare = piece.removeprefix("##")
+        if piece in _SPECIAL or piece in seen:
+            kept.append(piece)
+        elif piece.startswith("[unused"):
+            continue
+        elif bare.isascii() or all(_latin_or_symbol(char) for char in bare):
+            kept.append(piece)
+    return kept
+
+
+def _latin_or_symbol(char: str) -> bool:
+    return not char.isalpha() or unicodedata.name(char, "").startswith("LATIN")
+
+
+def write_onnx(network: Encoder, rows: list[int], out: Path) -> None:
+    """int8 graph with the word table cut to `rows`, in that order.
+
+    Input `ids`: (1, pieces), int64, at most MAX_PIECES; output `logits`: (1, pieces,
+    30). Matrices int8 by channel, activations quantised at run time; the head is
+    float32. Written node by node with onnxruntime's own fused attention: an exported
+    graph took 1.4 times as long.
+    """
+    logging.getLogger().setLevel(logging.ERROR)  # advice that is already followed
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = Path(scratch) / "plain.onnx"
+        onnx.save(_Graph(network, rows).model(), str(plain))
+        quantize_dynamic(
+            str(plain),
+            str(out),
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["MatMul", "Attention", "Gather"],
+            nodes_to_exclude=["head", "places"],
+            # Fused nodes are not of ONNX's own domain: their type is not inferred.
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+
+
+class _Graph:
+    """The encoder as ONNX nodes, float32."""
+
+    def __init__(self, network: Encoder, rows: list[int]) -> None:
+        state = network.state_dict()
+        self._state = {name: value.float().numpy() for name, value in state.items()}
+        self._config = network.body.config
+        self._rows = rows
+        self._nodes: list[Any] = []
+        self._tensors: list[Any] = []
+
+    def model(self) -> Any:
+        hidden = self._embedded()
+        for layer in range(self._config.num_hidden_layers):
+            hidden = self._layer(hidden, f"body.encoder.layer.{layer}.")
+        heads = ("head.", "head_flags.")
+        weights = [self._state[head + "weight"] for head in heads]
+        self._matmul("head", hidden, np.concatenate(weights).T)
+        self._array("head.b", np.concatenate([self._state[h + "bias"] for h in heads]))
+        self._node("Add", ["head", "head.b"], "logits")
+        graph = helper.make_graph(
+            self._nodes,
+            "emotion",
+            [helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [1, "n"])],
+            [
+                helper.make_tensor_value_info(
+                    "logits", onnx.TensorProto.FLOAT, [1, "n", "labels"]
+                )
+            ],
+            self._tensors,
+        )
+        versions = [
+            helper.make_opsetid("", 17),
+            helper.make_opsetid("com.microsoft", 1),
+        ]
+        return helper.make_model(graph, opset_imports=versions, ir_version=9)
+
+    def _embedded(self) -> str:
+        """Word + place + type, normalised. Place and type are one table here."""
+        table = "body.embeddings."
+        words = self._state[table + "word_embeddings.weight"][self._rows]
+        places = self._state[table + "position_embeddings.weight"][:MAX_PIECES]
+        types = self._state[table + "token_type_embeddings.weight"][0]
+        self._array("words", words)
+        self._array("place_table", places + types)
+        self._array("zero", np.array([0], np.int64))
+        self._array("one", np.array([1], np.int64))
+        self._node("Gather", ["words", "ids"], "spoken", name="words")
+        self._node("Shape", ["ids"], "shape", start=1, end=2)
+        self._node("Slice", ["place_table", "zero", "shape", "zero", "one"], "placed")
+        self._node("Add", ["spoken", "placed"], "embedded")
+        gamma = self._tensor("embed.g", table + "LayerNorm.weight")
+        beta = self._tensor("embed.b", table + "LayerNorm.bias")
+        self._node(
+            "LayerNormalization",
+            ["embedded", gamma, beta],
+            "hidden",
+            epsilon=self._config.layer_norm_eps,
+        )
+        return "hidden"
+
+    def _layer(self, hidden: str, name: str) -> str:
+        heads = ("query", "key", "value")
+        own = [f"{name}attention.self.{head}." for head in heads]
+        weights = [self._state[head + "weight"].T for head in own]
+        biases = [self._state[head + "bias"] for head in own]
+        self._array(name + "qkv", np.concatenate(weights, axis=1))
+        self._array(name + "qkv.b", np.concatenate(biases))
+        self._node(
+            "Attention",
+            [hidden, name + "qkv", name + "qkv.b"],
+            name + "heard",
+            domain="com.microsoft",
+            num_heads=self._config.num_attention_heads,
+        )
+        heard = self._matmul(
+            name + "joined",
+            name + "heard",
+            self._state[name + "attention.output.dense.weight"].T,
+        )
+        hidden = self._normalised(heard, hidden, name + "attention.output.")
+        wide = self._matmul(
+            name + "wide", hidden, self._state[name + "intermediate.dense.weight"].T
+        )
+        bias = self._tensor(name + "wide.b", name + "intermediate.dense.bias")
+        self._node("Add", [wide, bias], name + "biased")
+        self._node("Gelu", [name + "biased"], name + "gelu", domain="com.microsoft")
+        narrow = self._matmul(
+            name + "narrow",
+            name + "gelu",
+            self._state[name + "output.dense.weight"].T,
+        )
+        return self._normalised(narrow, hidden, name + "output.")
+
+    def _normalised(self, change: str, hidden: str, name: str) -> str:
+        bias = self._tensor(name + "bias", name + "dense.bias")
+        gamma = self._tensor(name + "g", name + "LayerNorm.weight")
+        beta = self._tensor(name + "beta", name + "LayerNorm.bias")
+        self._node("Add", [change, bias], name + "biased")
+        self._node("Add", [name + "biased", hidden], name + "sum")
+        self._node(
+            "LayerNormalization",
+            [name + "sum", gamma, beta],
+            name + "out",
+            epsilon=self._config.layer_norm_eps,
+        )
+        return name + "out"
+
+    def _matmul(self, name: str, left: str, right: NDArray[np.float32]) -> str:
+        self._array(name + ".w", right)
+        self._node("MatMul", [left, name + ".w"], name, name=name)
+        return name
+
+    def _tensor(self, name: str, source: str) -> str:
+        self._array(name, self._state[source])
+        return name
+
+    def _array(self, name: str, values: NDArray[Any]) -> None:
+        self._tensors.append(
+            numpy_helper.from_array(np.ascontiguousarray(values), name)
+        )
+
+    def _node(self, kind: str, inputs: list[str], output: str, **options: Any) -> None:
+        self._nodes.append(helper.make_node(kind, inputs, [output], **options))

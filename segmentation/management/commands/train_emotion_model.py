@@ -1,0 +1,130 @@
+"""Train the classifier anew, or measure the weights that are there."""
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from segmentation.emotion import model_report, proof
+from segmentation.emotion.analyzers.minilm import MiniLM
+from segmentation.emotion.corpus.texts import training_texts
+from segmentation.emotion.weights import FOLDER, shipped_digests, write_sums
+
+PAGE = Path("docs") / "emotion_model.md"
+
+
+class Command(BaseCommand):
+    help = (
+        "Train the emotion classifier from GoEmotions and the project's own customer "
+        "texts and, if it passes its gate, put weights, vocabulary, thresholds, card "
+        "and evaluation in place. Needs the extra `train`. DIR has emotion/goemotions, "
+        "emotion/uci_sentences.csv, support/ and reviews/ as published."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--data", type=Path, required=True, metavar="DIR")
+        parser.add_argument(
+            "--work",
+            type=Path,
+            default=Path("var") / "training",
+            help="checkpoints; a stage that is there is not trained again",
+        )
+        parser.add_argument("--out", type=Path, default=FOLDER)
+        parser.add_argument(
+            "--evaluate-only",
+            action="store_true",
+            help="measure the weights in place and write eval.json and the page anew",
+        )
+        parser.add_argument(
+            "--learning-curve",
+            action="store_true",
+            help="also train stage 2 with 500, 1,000, 2,500 and 5,000 customer texts",
+        )
+
+    def handle(self, **options: Any) -> None:
+        data, out = options["data"], options["out"]
+        if not (data / "emotion" / "goemotions" / "test.tsv").exists():
+            raise CommandError(
+                f"{data} needs emotion/goemotions/{{train,dev,test}}.tsv; "
+                "it has no test.tsv there."
+            )
+        if options["evaluate_only"]:
+            self._evaluate(out, data)
+        else:
+            self._train(data, options["work"], out, curve=options["learning_curve"])
+
+    def _train(self, data: Path, work: Path, out: Path, *, curve: bool) -> None:
+        try:
+            from segmentation.emotion.training import recipe
+        except ImportError as error:
+            raise CommandError(
+                f"Training needs the extra `train` (pip install attune[train]): {error}"
+            ) from error
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            recipe.check_corpus(training_texts())
+            with tempfile.TemporaryDirectory() as scratch:
+                made = Path(scratch)
+                recipe.make(data, work, made, recipe.Recipe(), say=self._say)
+                found = self._measured(made, data)
+                if curve:
+                    found["learning_curve"] = recipe.learning_curve(
+                        data, work, say=self._say
+                    )
+                if missed := proof.below_the_gate(found):
+                    raise CommandError(
+                        "Nothing was written, the weights stay below the gate: "
+                        f"{'; '.join(missed)}."
+                    )
+                recipe.replace_folder(made, out)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        self._write(found, out)
+
+    def _evaluate(self, out: Path, data: Path) -> None:
+        write_sums(out)
+        found = self._measured(out, data)
+        before = json.loads((out / "eval.json").read_text(encoding="utf-8"))
+        for name in ("learning_curve", "before"):
+            if name in before:
+                found[name] = before[name]
+        self._write(found, out)
+
+    def _measured(self, folder: Path, data: Path) -> dict[str, Any]:
+        found = proof.full_evaluation(MiniLM(folder), data, say=self._say)
+        meta = json.loads((folder / "meta.json").read_text())
+        found["about"] = {
+            "base": meta["base"],
+            "made": meta["made"],
+            "evaluated": datetime.now(UTC).date().isoformat(),
+            "customer_texts": meta["customer_texts"],
+            "files": {
+                name: [(folder / name).stat().st_size, digest]
+                for name, digest in shipped_digests(folder).items()
+            },
+        }
+        return found
+
+    def _write(self, found: dict[str, Any], out: Path) -> None:
+        (out / "eval.json").write_text(
+            json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        page = model_report.markdown(found)
+        (out / "card.md").write_text(page, encoding="utf-8")
+        if out == FOLDER:
+            (Path(settings.BASE_DIR) / PAGE).write_text(page, encoding="utf-8")
+        for name, value, interval in model_report.headline(found):
+            self.stdout.write(f"{name}: {value} {interval}".rstrip())
+        for row in found.get("learning_curve", []):
+            self.stdout.write(
+                f"{row['texts']:,} customer texts: {row['strict']:.3f} right, "
+                f"{row['acceptable']:.3f} acceptable"
+            )
+
+    def _say(self, what: str) -> None:
+        self.stderr.write(what)

@@ -1,0 +1,78 @@
+"""One step on 200 rows, from base weights to a graph that reads: never a training."""
+
+import json
+
+import numpy as np
+import pytest
+
+from segmentation.emotion.corpus.texts import training_texts
+
+pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.shared]
+
+
+@pytest.fixture
+def recipe():
+    from segmentation.emotion.training import recipe
+
+    return recipe
+
+
+@pytest.fixture
+def rows(shared_data, recipe):
+    from segmentation.emotion.training.encoder import base_vocabulary
+    from segmentation.emotion.training.goemotions import load
+    from segmentation.emotion.wordpiece import WordPiece
+
+    tokenizer = WordPiece(base_vocabulary())
+    reddit = recipe.reddit_examples(
+        load(shared_data / "emotion/goemotions", "train"), tokenizer
+    ).pick(range(150))
+    own = recipe.customer_examples(training_texts()[:50], tokenizer)
+    return reddit + own
+
+
+def step(rows, out, start=None):
+    from segmentation.emotion.training.fitting import Stage, fit
+
+    stage = Stage(epochs=1, rate=1e-4, most_steps=1, mosaic_share=0.1)
+    fit(rows, stage, start=start, out=out, log=False)
+
+
+def test_one_step_moves_the_weights_and_the_same_step_moves_them_alike(
+    rows, tmp_path, recipe
+):
+    step(rows, tmp_path / "one.pt")
+    step(rows, tmp_path / "two.pt")
+    one, two = (
+        recipe.loaded(tmp_path / name).state_dict() for name in ("one.pt", "two.pt")
+    )
+    assert all((one[name] == two[name]).all() for name in one)
+    step(rows, tmp_path / "three.pt", start=tmp_path / "one.pt")
+    three = recipe.loaded(tmp_path / "three.pt").state_dict()
+    assert (three["head.weight"] != one["head.weight"]).any()
+    words = "body.embeddings.word_embeddings.weight"
+    assert (three[words] == one[words]).all()  # words stay as they came
+
+
+def test_the_graph_reads_as_the_network_does(rows, tmp_path, recipe, shared_data):
+    from segmentation.emotion.analyzers.minilm import MiniLM
+    from segmentation.emotion.training.encoder import base_vocabulary, predict
+    from segmentation.emotion.training.examples import encode
+    from segmentation.emotion.weights import write_sums
+    from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
+
+    step(rows, tmp_path / "one.pt")
+    made = tmp_path / "made"
+    made.mkdir()
+    recipe.export(tmp_path / "one.pt", made, shared_data / "emotion/goemotions")
+    write_sums(made)
+    texts = [recipe.prepared(text.text) for text in training_texts()[:40]]
+    tokenizer = WordPiece(base_vocabulary())
+    wanted = predict(
+        recipe.loaded(tmp_path / "one.pt"),
+        encode(texts, tokenizer, longest=MAX_PIECES, of_customers=True),
+    )
+    assert MiniLM(made).score(texts) == pytest.approx(wanted, abs=0.06)
+    assert (made / "model.int8.onnx").stat().st_size < 24_000_000
+    usual = json.loads((made / "meta.json").read_text())["usual_logits"]
+    assert np.isfinite(usual).all()
