@@ -27,6 +27,12 @@ $(VENV)/.e2e: $(VENV)/.dev constraints/e2e.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/e2e.txt
 	@touch $@
 
+# torch comes as the CPU build where pip finds one; about 1 GB.
+$(VENV)/.train: $(VENV)/.dev constraints/train.txt
+	@echo "Installing what training needs ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r constraints/train.txt
+	@touch $@
+
 # A history of your own gets a data folder of its own, apart from the sample shop.
 ifdef HISTORY
 demo: export ATTUNE_DATA_DIR ?= var/$(notdir $(HISTORY))

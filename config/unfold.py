@@ -54,6 +54,15 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Customers", "group", "admin:customers_customer_changelist"),
                     _page("Segments", "bubble_chart", "segmentation:segments"),
+                    {
+                        **_page(
+                            "For a person", "volunteer_activism", "segmentation:to_read"
+                        ),
+                        "permission": lambda request: request.user.has_perm(
+                            "segmentation.view_sensitivematter"
+                        ),
+                    },
+                    _page("Classifier", "psychology", "segmentation:model"),
                     _page("Imports", "upload", "admin:customers_importrun_changelist"),
                     _page(
                         "Never mailed",

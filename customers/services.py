@@ -11,6 +11,7 @@ from django.db import transaction
 from customers.addresses import address_hash, address_key
 from customers.intake import Intake, latest_marketing, refusal
 from customers.models import Consent, Customer, ImportRun, Interaction, Suppression
+from customers.objection import FORGET
 from customers.sources.rows import InteractionRow, Reading, RefusedRow, content_key
 
 ROWS_A_CHUNK = 2000
@@ -272,7 +273,8 @@ def marketing_basis(customer_ids: Iterable[int], *, at: datetime) -> dict[int, s
 def object_to_profiling(customer: Customer, *, source: str, at: datetime) -> None:
     """From now on no text of this customer is read for feelings.
 
-    What was inferred before is forgotten by segmentation's forget_inferences().
+    What rooms to the right inferred before is forgotten by what they put into
+    `customers.objection.FORGET`, in the same transaction.
     """
     if customer.profiling_objected_at is None:
         _set_objection(customer, at)
@@ -283,6 +285,8 @@ def object_to_profiling(customer: Customer, *, source: str, at: datetime) -> Non
             source=source,
             at=at,
         )
+    for forget in FORGET:
+        forget(customer, at=at)
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from segmentation.mood import Mood, read_mood
 from segmentation.movement import movement
 from segmentation.pictures import spread_labels, stacked_bands
 from segmentation.scoring import unscored
+from segmentation.sensitive_matters import waiting_matters
 
 UNDER_WAY = (
     Send.State.SCHEDULED,
@@ -72,7 +73,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         # The largest changes first: the picture then says what the headline says.
         changes=_changes(mood),
         movement=movement(run) if run else None,
-        needs=_needs(),
+        needs=_needs(request),
         under_way=[
             (send, _buckets(send)) for send in sends.filter(state__in=UNDER_WAY)[:5]
         ],
@@ -146,8 +147,26 @@ def _changes(mood: Mood | None) -> list[dict[str, Any]]:
     ]
 
 
-def _needs() -> list[Need]:
-    return [need for need in (_doubt(), _sender(), _waiting(), *_texts()) if need]
+def _needs(request: HttpRequest) -> list[Need]:
+    found = (_for_a_person(request), _doubt(), _sender(), _waiting(), *_texts())
+    return [need for need in found if need]
+
+
+def _for_a_person(request: HttpRequest) -> Need | None:
+    if not request.user.has_perm("segmentation.view_sensitivematter"):
+        return None
+    waiting = waiting_matters(at=timezone.now())
+    count = waiting.count()
+    if not count:
+        return None
+    urgent = waiting.filter(urgent=True).count()
+    words = "A loss, an illness, a life in trouble: no machine answers these."
+    return Need(
+        "hold",
+        f"{count:,} message{'s' if count > 1 else ''} for a person",
+        f"{urgent:,} of them to be read now. {words}" if urgent else words,
+        reverse("segmentation:to_read"),
+    )
 
 
 def _doubt() -> Need | None:

@@ -29,7 +29,6 @@ from engagement.models import TrackingEvent
 from engagement.services import CLICKED, UNSUBSCRIBED, Event, record_event
 from engagement.services import unsubscribe as heed_unsubscribe
 from engagement.verdict import Hit, judge
-from segmentation.services import forget_inferences
 
 # A transparent picture of one pixel.
 PIXEL = bytes.fromhex(
@@ -221,7 +220,6 @@ def preferences(request: HttpRequest, token: str) -> HttpResponse:
         choice = request.POST.get("choice", "")
         if choice == "stop_reading" and not customer.profiling_objected_at:
             object_to_profiling(customer, source="preference page", at=now)
-            forget_inferences(customer, at=now)
         elif choice == "allow_reading" and customer.profiling_objected_at:
             allow_profiling(customer, source="preference page", at=now)
         customer.refresh_from_db()

@@ -6,7 +6,10 @@ class SegmentationConfig(AppConfig):
     name = "segmentation"
 
     def ready(self) -> None:
+        from customers.objection import FORGET
         from segmentation import canonical, customer_panel
+        from segmentation.services import forget_inferences
 
         post_migrate.connect(canonical.add_missing, sender=self)
         customer_panel.install()
+        FORGET.append(forget_inferences)

@@ -11,3 +11,11 @@ class NothingToSort(SegmentationError):
 
 class RunNotPublishable(SegmentationError):
     """A run that waits for approval, or was replaced."""
+
+
+class CorrectionRefused(SegmentationError):
+    """A correction of a text without a reading, or to a family there is none of."""
+
+
+class WordRefused(SegmentationError):
+    """A brand word that can't be a rule, or is one already."""

@@ -13,6 +13,7 @@ import numpy as np
 from customers.models import Interaction
 from segmentation.emotion.families import FAMILIES
 from segmentation.models import EmotionProfile, EmotionScore
+from segmentation.sensitive_matters import silenced
 
 HOLD: Final = timedelta(days=14)
 # State negativity N over this line, method.md 1.4. It is on the 30-day clock, so it
@@ -37,13 +38,15 @@ _READS: Final = ("angry", "anxious", "sad")
 def held(customer_ids: Iterable[int], *, at: datetime) -> dict[int, str]:
     """The customers who are held at that instant, with the reason in words.
 
-    Three queries whatever the number of customers; call it with some thousands of ids.
-    The strongest reason wins: a complaint, then a low rating, then the profile.
+    Four queries whatever the number of customers; call it with some thousands of ids.
+    The strongest reason wins: a message for a person, then a complaint, then a low
+    rating, then the profile.
     """
     ids = list(customer_ids)
     reasons = _by_profile(ids, at=at)
     reasons.update(_by_rating(ids, at=at))
     reasons.update(_by_complaint(ids, at=at))
+    reasons.update(silenced(ids, at=at))
     return reasons
 
 

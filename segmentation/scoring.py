@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
+from django.db import transaction
 from django.db.models import QuerySet
 
-from customers.models import Interaction
-from segmentation.emotion.analyzers import analyzer_named
+from customers.models import Customer, Interaction
+from segmentation.emotion.brand_words import BrandWords
 from segmentation.emotion.reading import (
     DEFAULT_ANALYZER,
     Reading,
     TextToRead,
     read_texts,
+    reading_version,
 )
 from segmentation.models import EmotionScore
 from segmentation.profile.events import SOURCE_WEIGHT
+from segmentation.sensitive_matters import keep_matters
+from segmentation.shop_words import brand_words
 
 # Texts per transaction: a crash loses the reading of this many at most.
 CHUNK = 200
@@ -27,6 +31,18 @@ CHUNK = 200
 SENTENCES_KEPT = 5
 # NPS and CSAT scales above five are brought to one to five for the agreement check.
 _FIVE, _TEN = 5.0, 10.0
+
+_READ_FIELDS = [
+    "families",
+    "valence",
+    "arousal",
+    "weight",
+    "sentences",
+    "language",
+    "not_read",
+    "notes",
+    "analyzer",
+]
 
 Progress = Callable[[int, int | None], None]
 
@@ -49,6 +65,44 @@ def unscored() -> QuerySet[Interaction]:
     )
 
 
+def outdated() -> QuerySet[EmotionScore]:
+    """Scores that other rules of the shop touch since; a person's word stays."""
+    return EmotionScore.objects.filter(
+        analyzer="", corrected=False, customer__profiling_objected_at=None
+    )
+
+
+def of_other_versions() -> QuerySet[EmotionScore]:
+    """Scores that the model or the rules of before made."""
+    return EmotionScore.objects.filter(
+        corrected=False, customer__profiling_objected_at=None
+    ).exclude(analyzer=reading_version(brand_words=brand_words()))
+
+
+def read_again(
+    scores: QuerySet[EmotionScore],
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> int:
+    """Read the texts of these scores again, in place; returns how many.
+
+    In place and in chunks: a profile never misses a text meanwhile, and a crash leaves
+    every text with its old reading or its new one.
+    """
+    rules = brand_words()
+    total = scores.count() if progress else None
+    done = 0
+    with _readers(workers) as read_chunks:
+        chunks = _scored_chunks(scores)
+        for rows, readings in read_chunks(chunks, DEFAULT_ANALYZER, rules):
+            _store(rows, readings, rules, DEFAULT_ANALYZER, write=_replace)
+            done += len(rows)
+            if progress:
+                progress(len(rows), total)
+    return done
+
+
 def score_interactions(
     *,
     analyzer: str = DEFAULT_ANALYZER,
@@ -57,25 +111,95 @@ def score_interactions(
 ) -> ScoreReport:
     """Read every text that has no score yet; safe to stop and start at any time.
 
+    Then those again that new rules of the shop touch.
     workers: processes that read at once; 1 reads in this process.
     """
     report = ScoreReport()
-    version = analyzer_named(analyzer).version
+    rules = brand_words()
     waiting = unscored()
     total = waiting.count() if progress else None
     with _readers(workers) as read_chunks:
-        for rows, readings in read_chunks(_chunks(waiting), analyzer):
-            scores = [
-                _score(row, reading, version)
-                for row, reading in zip(rows, readings, strict=True)
-            ]
-            # Two processes may read the same text: the constraint keeps one score.
-            EmotionScore.objects.bulk_create(scores, ignore_conflicts=True)
+        for rows, readings in read_chunks(_chunks(waiting), analyzer, rules):
+            scores = _store(rows, readings, rules, analyzer, write=_insert)
             report.read += sum(not score.not_read for score in scores)
             report.not_read += sum(bool(score.not_read) for score in scores)
             if progress:
                 progress(len(rows), total)
+    read_again(outdated(), workers=workers)
     return report
+
+
+def _store(
+    rows: Sequence[Interaction],
+    readings: Sequence[Reading],
+    rules: BrandWords,
+    analyzer: str,
+    *,
+    write: Callable[[list[EmotionScore]], None],
+) -> list[EmotionScore]:
+    """Keep the readings of a chunk, all or nothing: a crash between a score and its
+    sensitive matter would lose the matter for good.
+
+    Reading takes seconds. Who objected meanwhile is left out; what a person corrected
+    meanwhile stays; a rule of the shop that came meanwhile marks the chunk as outdated.
+    """
+    version = reading_version(analyzer=analyzer, brand_words=rules)
+    with transaction.atomic():
+        willing = set(
+            Customer.objects.select_for_update()
+            .filter(
+                pk__in={row.customer_id for row in rows},
+                profiling_objected_at__isnull=True,
+            )
+            .values_list("pk", flat=True)
+        )
+        kept = [
+            (row, reading)
+            for row, reading in zip(rows, readings, strict=True)
+            if row.customer_id in willing
+        ]
+        keep_matters(
+            [
+                (row, reading.sensitive.urgent)
+                for row, reading in kept
+                if reading.sensitive
+            ]
+        )
+        scores = [_score(row, reading, version) for row, reading in kept]
+        write(scores)
+    if brand_words().digest != rules.digest:
+        EmotionScore.objects.filter(
+            interaction__in=[row for row, _ in kept], corrected=False
+        ).update(analyzer="")
+    return scores
+
+
+def _insert(scores: list[EmotionScore]) -> None:
+    # Two processes may read the same text: the constraint keeps one score.
+    EmotionScore.objects.bulk_create(scores, ignore_conflicts=True)
+
+
+def _replace(scores: list[EmotionScore]) -> None:
+    locked = dict(
+        EmotionScore.objects.select_for_update()
+        .filter(
+            interaction_id__in=[score.interaction_id for score in scores],
+            corrected=False,
+        )
+        .values_list("interaction_id", "pk")
+    )
+    made = [score for score in scores if score.interaction_id in locked]
+    for score in made:
+        score.pk = locked[score.interaction_id]
+    EmotionScore.objects.bulk_update(made, _READ_FIELDS)
+
+
+def _scored_chunks(scores: QuerySet[EmotionScore]) -> Iterator[list[Interaction]]:
+    last = 0
+    waiting = scores.order_by("pk").select_related("interaction__customer")
+    while found := list(waiting.filter(pk__gt=last)[:CHUNK]):
+        last = found[-1].pk
+        yield [score.interaction for score in found]
 
 
 def _chunks(waiting: QuerySet[Interaction]) -> Iterator[list[Interaction]]:
@@ -87,7 +211,7 @@ def _chunks(waiting: QuerySet[Interaction]) -> Iterator[list[Interaction]]:
 
 
 Chunked = Iterator[tuple[list[Interaction], list[Reading]]]
-ReadChunks = Callable[[Iterator[list[Interaction]], str], Chunked]
+ReadChunks = Callable[[Iterator[list[Interaction]], str, BrandWords], Chunked]
 
 
 @contextmanager
@@ -99,10 +223,14 @@ def _readers(workers: int) -> Iterator[ReadChunks]:
     # is pure, so it needs no Django.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
 
-        def read_there(chunks: Iterator[list[Interaction]], analyzer: str) -> Chunked:
+        def read_there(
+            chunks: Iterator[list[Interaction]], analyzer: str, rules: BrandWords
+        ) -> Chunked:
             waiting = []
             for rows in chunks:
-                future = pool.submit(read_texts, _texts(rows), analyzer=analyzer)
+                future = pool.submit(
+                    read_texts, _texts(rows), analyzer=analyzer, brand_words=rules
+                )
                 waiting.append((rows, future))
                 if len(waiting) > 2 * workers:
                     done, early = waiting.pop(0)
@@ -113,26 +241,28 @@ def _readers(workers: int) -> Iterator[ReadChunks]:
         yield read_there
 
 
-def _read_here(chunks: Iterator[list[Interaction]], analyzer: str) -> Chunked:
+def _read_here(
+    chunks: Iterator[list[Interaction]], analyzer: str, rules: BrandWords
+) -> Chunked:
     for rows in chunks:
-        yield rows, read_texts(_texts(rows), analyzer=analyzer)
+        yield rows, read_texts(_texts(rows), analyzer=analyzer, brand_words=rules)
+
+
+def text_of(row: Interaction) -> TextToRead:
+    """An interaction as the reader takes it; names are masked before scoring."""
+    return TextToRead(
+        text=row.text,
+        title=row.subject,
+        rating=_out_of_five(row.rating),
+        language=row.customer.language or None,
+        names=tuple(
+            name for name in (row.customer.first_name, row.customer.last_name) if name
+        ),
+    )
 
 
 def _texts(rows: Sequence[Interaction]) -> list[TextToRead]:
-    return [
-        TextToRead(
-            text=row.text,
-            title=row.subject,
-            rating=_out_of_five(row.rating),
-            language=row.customer.language or None,
-            names=tuple(
-                name
-                for name in (row.customer.first_name, row.customer.last_name)
-                if name
-            ),
-        )
-        for row in rows
-    ]
+    return [text_of(row) for row in rows]
 
 
 def _out_of_five(rating: float | None) -> float | None:

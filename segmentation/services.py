@@ -23,6 +23,7 @@ from segmentation.clustering.model import (
     fit_model,
     profile_customers,
 )
+from segmentation.corrections import changed_since
 from segmentation.emotion.families import FAMILIES
 from segmentation.errors import NothingToSort, RunNotPublishable
 from segmentation.frames import (
@@ -35,6 +36,7 @@ from segmentation.frames import (
     pack_sums,
 )
 from segmentation.models import (
+    Correction,
     EmotionProfile,
     EmotionScore,
     Membership,
@@ -45,6 +47,7 @@ from segmentation.profile.events import IntArray, Texts
 from segmentation.scoring import (
     Progress,
     ScoreReport,
+    outdated,
     score_interactions,
     unscored,
 )
@@ -112,7 +115,8 @@ def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
     if waiting.exists():  # reading goes on while a person decides
         score_interactions()
         return None
-    if sorted_already and not unscored().exists():
+    news = unscored().exists() or outdated().exists()
+    if run and sorted_already and not news and not changed_since(run.fitted_at):
         return None
     return refresh_segments(at=at)
 
@@ -183,6 +187,8 @@ def forget_inferences(customer: Customer, *, at: datetime) -> None:
     """Delete everything inferred of a customer; they are unknown from now on."""
     with transaction.atomic():
         EmotionScore.objects.filter(customer=customer).delete()
+        Correction.objects.filter(interaction__customer=customer).delete()
+        # SensitiveMatter stays: it holds no feeling, it only keeps marketing away.
         EmotionProfile.objects.filter(customer=customer).delete()
         unknown = Segment.objects.get(key="unknown")
         Membership.objects.filter(customer=customer).update(

@@ -1,8 +1,6 @@
 """Doors: the segments side by side, one segment, its members, texts to check."""
 
-from typing import Any
-
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import (
     Http404,
     HttpRequest,
@@ -11,12 +9,12 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from segmentation.clustering.wording import reads_as
+from segmentation.doors import shown_page
 from segmentation.emotion.families import FAMILIES
 from segmentation.errors import SegmentationError
 from segmentation.models import EmotionScore, Segment, SegmentationRun
@@ -35,12 +33,6 @@ from segmentation.showing import (
 TEXTS_A_PAGE = 50
 
 
-def _page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    return TemplateResponse(
-        request, template, {**admin.site.each_context(request), **context}
-    )
-
-
 @require_safe
 def segments(request: HttpRequest) -> HttpResponse:
     """All segments side by side."""
@@ -48,7 +40,7 @@ def segments(request: HttpRequest) -> HttpResponse:
     lines = overview(run) if run else []
     named = [line for line in lines if line.segment.family and line.customers]
     undecided = sum(line.share for line in lines if not line.segment.family)
-    return _page(
+    return shown_page(
         request,
         "segmentation/segments.html",
         title="Segments",
@@ -70,7 +62,7 @@ def segment(request: HttpRequest, key: str) -> HttpResponse:
     if run is None:
         raise Http404("No run has been published yet: import a history first.")
     line = next(line for line in overview(run) if line.segment == shown)
-    return _page(
+    return shown_page(
         request,
         "segmentation/segment.html",
         title=shown.name,
@@ -95,7 +87,7 @@ def members(request: HttpRequest, key: str) -> HttpResponse:
         raise Http404("No run has been published yet: import a history first.")
     page = members_of(run, shown, after=_after(request))
     last = page[-1].membership if len(page) == MEMBERS_A_PAGE else None
-    return _page(
+    return shown_page(
         request,
         "segmentation/members.html",
         title=f"Who is in {shown.name}",
@@ -126,7 +118,7 @@ def disagreeing(request: HttpRequest) -> HttpResponse:
         .select_related("interaction", "customer")
         .order_by("-occurred_at")[:TEXTS_A_PAGE]
     )
-    return _page(
+    return shown_page(
         request,
         "segmentation/disagreeing.html",
         title="Stars and words disagree",

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "postgres": (lambda: _listens(5432), "PostgreSQL on 127.0.0.1:5432"),
     "redis": (lambda: _listens(6379), "Redis on 127.0.0.1:6379"),
     "rabbitmq": (lambda: _listens(5672), "RabbitMQ on 127.0.0.1:5672"),
+    "train": (lambda: find_spec("torch") is not None, "the extra `train`"),
     "browser": (lambda: bool(_chromium()), "Chromium on the PATH"),
 }
 

@@ -33,6 +33,10 @@ def pages(campaign):
         reverse("campaigns:outbox"),
         reverse("segmentation:segments"),
         reverse("segmentation:segment", args=["anxious"]),
+        reverse("segmentation:model"),
+        reverse("segmentation:words"),
+        reverse("segmentation:to_read"),
+        reverse("segmentation:corrections"),
         reverse("engagement_admin:reports"),
     ]
 

@@ -12,9 +12,13 @@ from campaigns.sending.channels import channel_for
 from campaigns.sending.engine import heartbeat, run_once
 from campaigns.sending.protocol import Lane, deliver_next_batch
 from campaigns.services import launch_send, materialise
-from customers.models import Customer
+from customers.models import Customer, Interaction
+from customers.services import record_interactions
+from customers.sources import InteractionRow
 from demo.simulation import Simulation
 from engagement.verdict import CLICK_TOO_SOON_SECONDS
+from segmentation.models import EmotionScore
+from segmentation.scoring import score_interactions
 
 pytestmark = [
     pytest.mark.browser,
@@ -117,6 +121,64 @@ def test_from_log_in_to_the_report(open_page, screen):
     assert watched.complaints == []
 
 
+def wrote(text: str) -> Interaction:
+    """A customer of the shop writes once more, and the text is read."""
+    row = InteractionRow(
+        customer_id="walker",
+        email="walker@example.com",
+        occurred_at=timezone.now(),
+        kind="ticket",
+        text=text,
+    )
+    record_interactions([row], source="the walk", at=timezone.now())
+    score_interactions()
+    return Interaction.objects.get(text=text)
+
+
+def test_a_text_is_explained_corrected_and_left_alone_in_another_language(
+    open_page, screen
+):
+    watched = open_page(*screen)
+    page, name = watched.page, suffix(screen)
+    ticket = wrote(
+        "The sofa came on the third date you gave me, with a leg missing. I was told "
+        "somebody would ring on Monday. It is Thursday. The fabric is lovely, I will "
+        "say that, but I am not paying a second delivery so that you can bring the leg."
+    )
+    watched.go(f"/admin/segments/texts/{ticket.pk}/")
+    assert "This text reads as anger" in page.content()
+    assert page.locator(".words .for").count() > 2
+    watched.picture(f"text_{name}")
+    page.locator("#correct").get_by_role("button", name="sadness").click()
+    page.wait_for_load_state("load")
+    assert "A person read this as sadness" in page.content()
+    watched.picture(f"corrected_{name}")
+
+    spanish = wrote("Llevo dos semanas esperando y nadie contesta, quiero mi dinero.")
+    watched.go(f"/admin/segments/texts/{spanish.pk}/")
+    assert "Not read: language: Spanish" in page.content()
+    watched.picture(f"language_{name}")
+
+    watched.go("/admin/segments/model/")
+    watched.picture(f"model_{name}")
+
+    watched.go("/admin/segments/words/")
+    page.fill("[name=text]", "The Grief Relief arrived on Tuesday, two boxes.")
+    page.fill("[name=phrase]", "Grief Relief")
+    page.get_by_role("button", name="Try").click()
+    page.wait_for_load_state("load")
+    watched.picture(f"words_{name}")
+    page.get_by_role("button", name="Keep this rule").click()
+    page.wait_for_load_state("load")
+    assert "1 word reads otherwise here" in page.content()
+
+    wrote("My mother passed away on Sunday, please cancel her standing order.")
+    watched.go("/admin/segments/to-read/")
+    watched.picture(f"for_a_person_{name}")
+    assert "My mother passed away" in page.content()
+    assert watched.complaints == []
+
+
 PAGES = [
     "/admin/",
     "/admin/customers/customer/",
@@ -126,6 +188,9 @@ PAGES = [
     "/admin/segments/",
     "/admin/segments/unknown/",
     "/admin/segments/mixed/members/",
+    "/admin/segments/model/",
+    "/admin/segments/words/",
+    "/admin/segments/to-read/",
     "/admin/campaigns/emailtemplate/",
     "/admin/campaigns/campaign/",
     "/admin/campaigns/sender/",
@@ -138,7 +203,9 @@ def test_no_page_is_wider_than_its_screen_or_complains(open_page, screen):
     watched = open_page(*screen)
     customer = Customer.objects.earliest("pk").pk
     template = EmailTemplate.objects.earliest("pk").pk
+    text = EmotionScore.objects.exclude(families=b"").earliest("pk").interaction_id
     more = [
+        f"/admin/segments/texts/{text}/",
         f"/admin/customers/customer/{customer}/change/",
         f"/admin/campaigns/emailtemplate/{template}/change/",
         f"/admin/campaigns/template/{template}/words/lively/",

@@ -166,12 +166,12 @@ def place_in(customer, key):
 
 
 def test_the_sentence_shown_as_a_reason_is_the_one_that_carries_it(people, bo, at):
-    text = "Thank you so much, you are wonderful. I am terrified that it is lost."
+    text = "Thank you for the note. I am terrified that the ring is lost, please look."
     add_text(bo, at, text, days_ago=1)
     refresh_segments(at=at)
     place = place_in(bo, "anxious")
     shown = {reason.words: reason.part for reason in explain(place).reasons}
-    assert shown["I am terrified that it is lost."] > 0
+    assert shown["I am terrified that the ring is lost, please look."] > 0
 
 
 def test_the_share_shown_as_ones_own_is_that_of_aged_texts(people, bo, at):

@@ -162,6 +162,7 @@ def _answer(number: int, reading: Reading) -> dict[str, Any]:
             for sentence in reading.sentences
         ],
         "notes": list(reading.notes),
+        "for_a_person": bool(reading.sensitive),
     }
     if reading.families is not None:
         answer["families"] = _named(FAMILIES, reading.families)

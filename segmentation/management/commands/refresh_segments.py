@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from segmentation.errors import SegmentationError
-from segmentation.scoring import usable_processes
+from segmentation.scoring import of_other_versions, read_again, usable_processes
 from segmentation.services import refresh_segments
 
 
@@ -21,6 +21,11 @@ class Command(BaseCommand):
         parser.add_argument("--as-of", help="cut-off, e.g. 2026-03-01 (default: now)")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument(
+            "--read-again",
+            action="store_true",
+            help="first read again what earlier weights or rules have read",
+        )
+        parser.add_argument(
             "--workers",
             type=int,
             default=usable_processes(),
@@ -30,6 +35,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(file=cast(IO[str], self.stdout), highlight=False)
         at = _moment(options["as_of"])
+        if options["read_again"]:
+            again = read_again(of_other_versions())
+            console.print(f"{again:,} texts read again")
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("texts read", total=None)
             try:
