@@ -261,7 +261,7 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> list[str]:
     for row in curve:
         lines.append(
             f"| {row['texts']:,} | {_percent(row['strict'])} | "
-            f"{_percent(row['acceptable'])} |"
+            f"{_percent(row.get('acceptable'))} |"
         )
     return [*lines, ""]
 

@@ -72,7 +72,7 @@ def test_the_graph_reads_as_the_network_does(rows, tmp_path, recipe, shared_data
         recipe.loaded(tmp_path / "one.pt"),
         encode(texts, tokenizer, longest=MAX_PIECES, of_customers=True),
     )
-    assert MiniLM(made).score(texts) == pytest.approx(wanted, abs=0.06)
+    assert MiniLM(made).score(texts) == pytest.approx(wanted[:, :28], abs=0.06)
     assert (made / "model.int8.onnx").stat().st_size < 24_000_000
     usual = json.loads((made / "meta.json").read_text())["usual_logits"]
     assert np.isfinite(usual).all()
