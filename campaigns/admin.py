@@ -14,10 +14,10 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from campaigns.forms import CampaignForm, StarterForm
 from campaigns.models import Campaign, EmailTemplate, Sender
-from campaigns.pages import page
 from campaigns.pages.sends import campaign_page
 from campaigns.pages.templates import template_page
 from campaigns.services import starter_template
+from customers.doors import shown_page
 from customers.templatetags.attune import moment
 
 admin.site.unregister(User)
@@ -73,7 +73,7 @@ class EmailTemplateAdmin(ModelAdmin):
             return HttpResponseRedirect(
                 reverse("admin:campaigns_emailtemplate_change", args=[made.pk])
             )
-        return page(
+        return shown_page(
             request,
             "campaigns/form.html",
             title="A new template, from a design with all its tones.",
@@ -173,7 +173,7 @@ class CampaignAdmin(ModelAdmin):
     def _form_page(
         self, request: HttpRequest, form: CampaignForm, title: str, button: str
     ) -> HttpResponse:
-        return page(
+        return shown_page(
             request,
             "campaigns/form.html",
             title=title,

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 
@@ -14,3 +16,10 @@ def admin_page(
     """A page for whoever is logged in and may do this: "campaigns.view_send"."""
     allowed = permission_required(permission, raise_exception=True)
     return path(route, admin.site.admin_view(allowed(view)), name=name)
+
+
+def shown_page(request: HttpRequest, template: str, /, **context: Any) -> HttpResponse:
+    """One of our pages inside the admin."""
+    return TemplateResponse(
+        request, template, {**admin.site.each_context(request), **context}
+    )

@@ -1,17 +1,14 @@
 """Doors: the list of reports, one report, its numbers as a file."""
 
-from typing import Any
-
-from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from campaigns.audience import LEFT_OUT_REASONS
 from campaigns.content.designs import TONES
 from campaigns.models import Send
+from customers.doors import shown_page
 from engagement.pictures import gap_picture, rate_picture
 from engagement.reporting import Report, ReportRow, as_csv, as_json, report
 from segmentation.models import Segment
@@ -30,7 +27,7 @@ def reports(request: HttpRequest) -> HttpResponse:
         .select_related("campaign")
         .order_by("-scheduled_at")[:SENDS_SHOWN]
     )
-    return _page(
+    return shown_page(
         request,
         "engagement/reports.html",
         title="Reports",
@@ -52,7 +49,7 @@ def report_page(request: HttpRequest, pk: int) -> HttpResponse:
         for name in PICTURED
     }
     segments = {segment.key: segment for segment in Segment.objects.all()}
-    return _page(
+    return shown_page(
         request,
         "engagement/report.html",
         title=str(send.campaign),
@@ -120,9 +117,3 @@ def download(request: HttpRequest, pk: int, form: str) -> HttpResponse:
     answer = HttpResponse(write(report(send)), content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="report-{pk}.{form}"'
     return answer
-
-
-def _page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    return TemplateResponse(
-        request, template, {**admin.site.each_context(request), **context}
-    )

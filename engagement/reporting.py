@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from campaigns.models import Campaign, Message, Send
+from customers.spreadsheets import formula_safe
 from engagement.errors import NothingToReport
 from engagement.models import TrackingEvent
 from engagement.stats import Difference, Rate, difference, rate
@@ -280,10 +281,3 @@ def as_csv(result: Report) -> str:
 
 
 _PARTS = {"": "count", "_share": "share", "_low": "low", "_high": "high"}
-
-
-def formula_safe(value: object) -> object:
-    """A cell that a spreadsheet will not run as a formula."""
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return "'" + value
-    return value

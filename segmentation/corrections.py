@@ -12,18 +12,18 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from customers.models import Customer, Interaction
+from customers.spreadsheets import formula_safe
 from segmentation.emotion.cleaning import clean, clean_title
 from segmentation.emotion.evaluation import share
 from segmentation.emotion.families import AROUSAL, FAMILIES, VALENCE
 from segmentation.errors import CorrectionRefused
+from segmentation.frames import families_of
 from segmentation.models import Correction, EmotionScore
 from segmentation.profile.events import SOURCE_WEIGHT
 from segmentation.scoring import read_again, text_of
 from segmentation.showing import strongest_family
 
 CORRECTED_NOTE = "read by a person"
-
-
 _COLUMNS = ["text", "title", "family", "read_as", "rating", "corrected_at"]
 
 
@@ -116,7 +116,7 @@ def corrections_as_csv() -> Iterator[str]:
     for row in _rows():
         line.seek(0)
         line.truncate()
-        writer.writerow({key: _safe(value) for key, value in row.items()})
+        writer.writerow({key: formula_safe(value) for key, value in row.items()})
         yield line.getvalue()
 
 
@@ -159,8 +159,7 @@ def _as_read(score: EmotionScore, earlier: Correction | None) -> tuple[str, floa
         return earlier.read_as, earlier.read_share, earlier.analyzer
     if not score.families:
         return "", 0.0, score.analyzer
-    families = np.frombuffer(bytes(score.families), "<f4")
-    family, hundredths = strongest_family(families.tolist())
+    family, hundredths = strongest_family(families_of(score.families).tolist())
     return family, hundredths / 100, score.analyzer
 
 
@@ -188,10 +187,3 @@ def _write(score: EmotionScore, family: str) -> None:
     ]
     score.corrected = True
     score.save()
-
-
-def _safe(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula gets an apostrophe."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value

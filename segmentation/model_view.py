@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from customers.doors import shown_page
 from segmentation import corrections
-from segmentation.doors import shown_page
 from segmentation.emotion.families import FAMILIES
 from segmentation.emotion.model_report import LANGUAGES, headline, sensitive_lines
 from segmentation.emotion.weights import FOLDER

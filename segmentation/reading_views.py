@@ -23,6 +23,7 @@ from django.views.decorators.http import (
     require_safe,
 )
 
+from customers.doors import shown_page
 from customers.models import Interaction
 from segmentation.corrections import (
     correct_reading,
@@ -31,12 +32,12 @@ from segmentation.corrections import (
     standing,
     withdraw_correction,
 )
-from segmentation.doors import shown_page
 from segmentation.emotion.brand_words import NAME, BrandWordRefused, BrandWords
 from segmentation.emotion.explaining import Explained, explain_text
 from segmentation.emotion.families import FAMILIES
 from segmentation.emotion.reading import TextToRead
 from segmentation.errors import SegmentationError
+from segmentation.frames import families_of
 from segmentation.models import BrandWord, EmotionScore, SensitiveMatter
 from segmentation.scoring import text_of
 from segmentation.sensitive_matters import (
@@ -218,7 +219,7 @@ def _tinted(word: str, part: float) -> ShownWord:
 def _read_as(score: EmotionScore | None) -> tuple[str, int] | None:
     if score is None or not score.families:
         return None
-    return strongest_family(np.frombuffer(bytes(score.families), "<f4").tolist())
+    return strongest_family(families_of(score.families).tolist())
 
 
 @require_http_methods(["GET", "POST"])
@@ -295,14 +296,15 @@ def to_read(request: HttpRequest) -> HttpResponse:
     """Messages that a person should read before anything else is sent."""
     now = timezone.now()
     waiting = waiting_matters(at=now)
+    count = waiting.count()
     return shown_page(
         request,
         "segmentation/to_read.html",
         title="For a person",
         crumbs=[("Texts", reverse("segmentation:model")), ("For a person", None)],
         waiting=waiting[:MATTERS_SHOWN],
-        count=waiting.count(),
-        more=max(0, waiting.count() - MATTERS_SHOWN),
+        count=count,
+        more=max(0, count - MATTERS_SHOWN),
         may_clear=request.user.has_perm("segmentation.change_sensitivematter"),
         silent=silent_matters(at=now)[:MATTERS_SHOWN],
     )

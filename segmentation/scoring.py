@@ -6,10 +6,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import TypeVar
 
 import numpy as np
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from customers.models import Customer, Interaction
 from segmentation.emotion.brand_words import BrandWords
@@ -45,6 +46,7 @@ _READ_FIELDS = [
 ]
 
 Progress = Callable[[int, int | None], None]
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(slots=True)
@@ -195,14 +197,12 @@ def _replace(scores: list[EmotionScore]) -> None:
 
 
 def _scored_chunks(scores: QuerySet[EmotionScore]) -> Iterator[list[Interaction]]:
-    last = 0
     waiting = scores.order_by("pk").select_related("interaction__customer")
-    while found := list(waiting.filter(pk__gt=last)[:CHUNK]):
-        last = found[-1].pk
+    for found in _chunks(waiting):
         yield [score.interaction for score in found]
 
 
-def _chunks(waiting: QuerySet[Interaction]) -> Iterator[list[Interaction]]:
+def _chunks(waiting: QuerySet[Row]) -> Iterator[list[Row]]:
     """By primary key, so that no chunk is seen twice while scores are being written."""
     last = 0
     while rows := list(waiting.filter(pk__gt=last)[:CHUNK]):

@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from customers.doors import shown_page
 from segmentation.clustering.wording import reads_as
-from segmentation.doors import shown_page
 from segmentation.emotion.families import FAMILIES
 from segmentation.errors import SegmentationError
 from segmentation.models import EmotionScore, Segment, SegmentationRun

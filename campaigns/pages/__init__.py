@@ -1,23 +1,12 @@
 """Doors for marketers: read input, call one service, show what it returned."""
 
-from typing import Any
-
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 
 # A mail in a frame: nothing runs, nothing is fetched, nothing can be submitted.
 FRAME_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
-
-
-def page(request: HttpRequest, file: str, /, **context: Any) -> HttpResponse:
-    """One of our pages inside the admin."""
-    return TemplateResponse(
-        request, file, {**admin.site.each_context(request), **context}
-    )
 
 
 def number_in(request: HttpRequest, name: str, *, default: int = 0) -> int:

@@ -7,8 +7,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from campaigns.pages import framed, number_in, page
+from campaigns.pages import framed, number_in
 from campaigns.sending.outbox import read_mail, read_outbox
+from customers.doors import shown_page
 
 PICTURE = re.compile(r'src="[^"]*/o/[\w-]+\.gif"')
 HEADERS_SHOWN = (
@@ -28,7 +29,7 @@ HEADERS_SHOWN = (
 def listing(request: HttpRequest) -> HttpResponse:
     """The newest mails first."""
     found = read_outbox(page=number_in(request, "page", default=1))
-    return page(
+    return shown_page(
         request,
         "campaigns/outbox.html",
         title="Outbox",
@@ -42,7 +43,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 def mail(request: HttpRequest, name: str) -> HttpResponse:
     """One mail: its headers, its HTML in a frame, its text."""
     message = _read(name)
-    return page(
+    return shown_page(
         request,
         "campaigns/outbox_mail.html",
         title=str(message["Subject"]),

@@ -23,7 +23,7 @@ from campaigns.content.designs import TONES
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
 from campaigns.models import Campaign, Message, Send
-from campaigns.pages import number_in, page
+from campaigns.pages import number_in
 from campaigns.services import (
     Preflight,
     Progress,
@@ -36,6 +36,7 @@ from campaigns.services import (
     send_progress,
     settle_in_doubt,
 )
+from customers.doors import shown_page
 from customers.models import Customer
 from segmentation.models import Segment
 
@@ -60,7 +61,7 @@ def campaign_page(
     """The preflight: who gets it, who not and why, what is in the way."""
     found = preflight(campaign, at=timezone.now())
     newest = newest_send(campaign)
-    return page(
+    return shown_page(
         request,
         "campaigns/campaign.html",
         title=campaign.name,
@@ -143,7 +144,7 @@ def left_out_now(request: HttpRequest, pk: int, reason: str) -> HttpResponse:
     after = number_in(request, "after")
     shown = [customer for customer in ids if customer > after][:NAMES_A_PAGE]
     customers = Customer.objects.in_bulk(shown)
-    return page(
+    return shown_page(
         request,
         "campaigns/names.html",
         title=LEFT_OUT_REASONS[reason].label.capitalize(),
@@ -166,7 +167,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
     doubtful = shown.messages.filter(
         state=Message.State.IN_DOUBT, settled_at=None
     ).select_related("customer")
-    return page(
+    return shown_page(
         request,
         "campaigns/send.html",
         title=str(shown.campaign),
@@ -180,7 +181,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that moves."""
     shown = get_object_or_404(Send.objects.select_related("campaign"), pk=pk)
-    return page(request, "campaigns/live.html", **_live(shown, at=timezone.now()))
+    return shown_page(request, "campaigns/live.html", **_live(shown, at=timezone.now()))
 
 
 def _live(shown: Send, *, at: datetime) -> dict[str, Any]:
@@ -238,7 +239,7 @@ def names(request: HttpRequest, pk: int, state: str) -> HttpResponse:
         found = found.filter(reason=reason)
     rows = list(found.select_related("customer").order_by("pk")[:NAMES_A_PAGE])
     label = state.replace("_", " ")
-    return page(
+    return shown_page(
         request,
         "campaigns/names.html",
         title=f"{label.capitalize()}: {shown.campaign}",

@@ -29,7 +29,7 @@ from campaigns.forms import (
     example_sender,
 )
 from campaigns.models import EmailTemplate, Sender, Variant
-from campaigns.pages import framed, number_in, page
+from campaigns.pages import framed, number_in
 from campaigns.rendering import (
     neutral_words,
     sender_facts,
@@ -37,6 +37,7 @@ from campaigns.rendering import (
     words_of,
 )
 from campaigns.services import preview_message, send_test
+from customers.doors import shown_page
 from customers.models import Customer
 from segmentation.models import Membership
 
@@ -53,7 +54,7 @@ def template_page(request: HttpRequest, template: EmailTemplate) -> HttpResponse
     chosen = [key for key in request.GET.getlist("tone") if key in variants]
     shown = (chosen or [tone.key for tone, _ in columns])[:SIDE_BY_SIDE]
     findings = findings_of(template)
-    return page(
+    return shown_page(
         request,
         "campaigns/template.html",
         title=template.name,
@@ -114,7 +115,7 @@ def words(request: HttpRequest, pk: int, tone: str) -> HttpResponseBase:
         form.save()
         messages.success(request, f"The {tone} words are kept.")
         return _to_template(template)
-    return page(
+    return shown_page(
         request,
         "campaigns/words.html",
         title=f"{template.name}: {TONE_OF[tone].label}",
@@ -162,7 +163,7 @@ def shared(request: HttpRequest, pk: int) -> HttpResponseBase:
         form.save()
         messages.success(request, "Kept, in every tone at once.")
         return _to_template(template)
-    return page(
+    return shown_page(
         request,
         "campaigns/shared.html",
         title=f"{template.name}: what is the same for everyone",
@@ -180,7 +181,7 @@ def layout(request: HttpRequest, pk: int) -> HttpResponseBase:
         form.save()
         messages.success(request, "The layout is kept.")
         return _to_template(template)
-    return page(
+    return shown_page(
         request,
         "campaigns/layout.html",
         title=f"{template.name}: layout",

@@ -21,7 +21,7 @@ from segmentation.emotion.analyzers.minilm import MiniLM
 from segmentation.emotion.cleaning import spell_emoji
 from segmentation.emotion.corpus import texts as corpus
 from segmentation.emotion.evaluation import Answer, LabelledText, auc, evaluate, share
-from segmentation.emotion.families import FAMILIES, LABELS, FloatArray
+from segmentation.emotion.families import FAMILIES, FloatArray
 from segmentation.emotion.language import language_of
 from segmentation.emotion.reading import (
     DEFAULT_ANALYZER,
@@ -29,6 +29,7 @@ from segmentation.emotion.reading import (
     TextToRead,
     read_texts,
 )
+from segmentation.emotion.training import goemotions
 
 FAILURES_SHOWN: Final = 12
 ENGLISH_WORDS: Final = 5
@@ -95,10 +96,10 @@ def read_answers(
 def goemotions_figures(analyzer: MiniLM, data: Path) -> dict[str, Any]:
     """28 labels and their groupings on GoEmotions test, tuned on dev."""
     reddit = analyzer.as_reddit()
-    dev, test = (_labels(data / f"emotion/goemotions/{s}.tsv") for s in ("dev", "test"))
+    splits = (goemotions.load(data / "emotion/goemotions", s) for s in ("dev", "test"))
     scored = [
-        (truth, reddit.score([spell_emoji(text) for text in texts]))
-        for texts, truth in (dev, test)
+        (split.labels, reddit.score([spell_emoji(text) for text in split.texts]))
+        for split in splits
     ]
     return label_figures.figures(scored[0], scored[1])
 
@@ -333,19 +334,6 @@ def failures(
         }
         for row, answer in chosen[:FAILURES_SHOWN]
     ]
-
-
-def _labels(path: Path) -> tuple[list[str], FloatArray]:
-    texts, rows = [], []
-    for line in path.read_bytes().decode("utf-8").splitlines():
-        if not line:
-            continue
-        text, numbers, _ = line.split("\t")
-        row = np.zeros(len(LABELS))
-        row[[int(number) for number in numbers.split(",")]] = 1.0
-        texts.append(text)
-        rows.append(row)
-    return texts, np.array(rows)
 
 
 def _zipped(path: Path) -> list[dict[str, str]]:

@@ -6,7 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from campaigns.models import Campaign
-from engagement.reporting import as_csv, as_json, formula_safe, report
+from customers.spreadsheets import formula_safe
+from engagement.reporting import as_csv, as_json, report
 from engagement.services import Event, record_event
 
 

@@ -1,4 +1,4 @@
 """How the shipped weights were made: texts → weights, card and evaluation.
 
-Needs the extra `train`; nothing here is imported when the product runs.
+Needs the extra `train` (all but goemotions.py); the running product imports none of it.
 """

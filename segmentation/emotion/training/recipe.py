@@ -268,15 +268,13 @@ def export(checkpoint: Path, folder: Path, data: Path) -> None:
         network, [vocabulary[piece] for piece in kept], folder / "model.int8.onnx"
     )
     (folder / "vocab.txt").write_text("\n".join(kept) + "\n", encoding="utf-8")
-    write_meta(folder, usual=[float(value) for value in usual])
+    write_meta(folder, usual_logits=[float(value) for value in usual])
 
 
 def write_meta(folder: Path, **fields: Any) -> None:
     """meta.json with these fields replaced."""
     path = folder / "meta.json"
     meta = json.loads(path.read_text()) if path.exists() else {}
-    if "usual" in fields:
-        meta["usual_logits"] = fields.pop("usual")
     meta = {
         "labels": list(LABELS),
         "thresholds": [0.3] * len(LABELS),
