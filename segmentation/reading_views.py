@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -295,18 +296,17 @@ def _word_changed(request: HttpRequest) -> HttpResponseBase:
 def to_read(request: HttpRequest) -> HttpResponse:
     """Messages that a person should read before anything else is sent."""
     now = timezone.now()
-    waiting = waiting_matters(at=now)
-    count = waiting.count()
+    waiting = Paginator(waiting_matters(at=now), MATTERS_SHOWN)
+    silent = Paginator(silent_matters(at=now), MATTERS_SHOWN)
     return shown_page(
         request,
         "segmentation/to_read.html",
         title="For a person",
         crumbs=[("Texts", reverse("segmentation:model")), ("For a person", None)],
-        waiting=waiting[:MATTERS_SHOWN],
-        count=count,
-        more=max(0, count - MATTERS_SHOWN),
+        count=waiting.count,
+        waiting=waiting.get_page(request.GET.get("waiting")),
         may_clear=request.user.has_perm("segmentation.change_sensitivematter"),
-        silent=silent_matters(at=now)[:MATTERS_SHOWN],
+        silent=silent.get_page(request.GET.get("silent")),
     )
 
 

@@ -19,6 +19,8 @@ from segmentation.errors import WordRefused
 from segmentation.models import BrandWord, EmotionScore
 
 CHUNK = 500
+SAMPLED, SAMPLED_LEAST = 300, 50
+EVERYDAY_SHARE = 0.3
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -30,13 +32,15 @@ def brand_words() -> BrandWords:
 def add_brand_word(*, phrase: str, family: str, by: Any, at: datetime) -> int:
     """A new rule; returns how many texts it touches. They are read again soon.
 
-    Raises WordRefused for a phrase that is a rule already, or can't be one.
+    Raises WordRefused for a phrase that is a rule already, that can't be one, or that
+    is no word of this shop's own but stands in most texts.
     """
     phrase = as_read(phrase)
     try:
         BrandWords({**brand_words().rules, phrase: family})
     except BrandWordRefused as error:
         raise WordRefused(str(error)) from error
+    _refuse_everyday_words(phrase)
     try:
         with transaction.atomic():
             BrandWord.objects.create(
@@ -56,6 +60,20 @@ def remove_brand_word(word: BrandWord) -> int:
     phrase = word.phrase
     word.delete()
     return _read_again_soon(phrase)
+
+
+def _refuse_everyday_words(phrase: str) -> None:
+    """A rule on “the” would bend every reading, and mark every text within a click."""
+    newest = EmotionScore.objects.order_by("-pk")
+    rows = newest.values_list("interaction__subject", "interaction__text")[:SAMPLED]
+    rule = BrandWords({phrase: NAME})
+    sample = [f"{subject}\n{text}" for subject, text in rows]
+    count = sum(1 for text in sample if rule.found_in(text))
+    if len(sample) >= SAMPLED_LEAST and count > EVERYDAY_SHARE * len(sample):
+        raise WordRefused(
+            f"“{phrase}” stands in {count} of the newest {len(sample)} texts; a rule "
+            "needs words that mean something of this shop."
+        )
 
 
 def _read_again_soon(phrase: str) -> int:

@@ -113,7 +113,7 @@ def sender(db: None) -> Sender:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The public data beside the project."""
     _need("shared")

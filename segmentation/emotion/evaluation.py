@@ -8,15 +8,14 @@ figures over read texts alone stand beside.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from customers.proportions import wilson_interval
 from segmentation.emotion.families import FAMILIES, FloatArray
 
-Z: Final = NormalDist().inv_cdf(0.975)
 CONFIDENCE_BINS: Final = 10
 BOOTSTRAPS: Final = 500
 # Valence of a reading, -1 to 1: beyond these it is called positive or negative. Set on
@@ -167,21 +166,12 @@ def sign(value: float, below: float, above: float) -> int:
 
 def share(hits: int, n: int) -> dict[str, Any]:
     """A share with its Wilson interval."""
-    low, high = wilson(hits, n)
+    low, high = wilson_interval(hits, n)
     return {
         "share": _rounded(hits / n) if n else None,
         "of": n,
         "interval": [_rounded(low), _rounded(high)],
     }
-
-
-def wilson(hits: int, n: int) -> Interval:
-    """95 % interval of a share; Wilson 1927. (0, 1) where n is 0."""
-    if not n:
-        return 0.0, 1.0
-    middle = (hits + Z * Z / 2) / (n + Z * Z)
-    half = Z / (n + Z * Z) * (hits * (n - hits) / n + Z * Z / 4) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def auc(scores: FloatArray, positive: NDArray[np.bool_]) -> float:

@@ -1,3 +1,5 @@
+from html import unescape
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.urls import reverse
@@ -129,6 +131,25 @@ def test_messages_for_a_person_are_listed_and_cleared(admin_client, cy, ticket):
     matter.refresh_from_db()
     assert matter.cleared_at
     assert "No message waits" in admin_client.get(page).content.decode()
+
+
+def test_a_long_list_of_messages_for_a_person_has_pages(
+    admin_client, cy, ticket, monkeypatch
+):
+    monkeypatch.setattr("segmentation.reading_views.MATTERS_SHOWN", 1)
+    for row in cy.interactions.all():
+        SensitiveMatter.objects.create(
+            interaction=row, customer=cy, occurred_at=timezone.now()
+        )
+    page = reverse("segmentation:to_read")
+    first = admin_client.get(page).content.decode()
+    assert "2 messages are for a person" in first
+    assert "1 to 1 of 2" in first
+    second = admin_client.get(f"{page}?waiting=2").content.decode()
+    texts = [row.text for row in cy.interactions.all()]
+    assert sorted(text in unescape(first) for text in texts) == [False, True]
+    assert sorted(text in unescape(second) for text in texts) == [False, True]
+    assert admin_client.get(f"{page}?waiting=rubbish").status_code == 200
 
 
 def test_the_model_page_shows_figures_with_their_intervals(admin_client, ticket):

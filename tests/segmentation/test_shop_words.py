@@ -129,3 +129,23 @@ def test_a_rule_that_comes_while_texts_are_read_is_not_lost(cy, mara, at, monkey
 def test_a_phrase_with_a_hidden_character_is_plain_in_the_table(db, mara, at):
     add_brand_word(phrase="ket\x00tle", family="", by=mara, at=at)
     assert BrandWord.objects.get().phrase == "kettle"
+
+
+def test_a_word_of_most_texts_is_no_word_of_the_shop(mara, cy, at):
+    rows = [
+        InteractionRow(
+            customer_id="eve",
+            email="eve@example.com",
+            occurred_at=at,
+            kind="ticket",
+            text=f"The kettle of parcel {number} came.",
+            key=str(number),
+        )
+        for number in range(60)
+    ]
+    record_interactions(rows, source="a test", at=at)
+    score_interactions()
+    with pytest.raises(WordRefused, match=r"“the” stands in \d+ of the newest \d+"):
+        add_brand_word(phrase="the", family="joy", by=mara, at=at)
+    assert not outdated().exists()
+    assert add_brand_word(phrase="parcel 7", family="", by=mara, at=at) == 1

@@ -19,6 +19,7 @@ from customers.errors import CustomersError
 from customers.models import Consent
 from customers.services import ImportReport, check_interactions, record_interactions
 from customers.sources import SOURCES, RefusedRow
+from customers.spreadsheets import formula_safe
 
 PROBLEMS_SHOWN = 10
 BASES = {
@@ -170,16 +171,9 @@ def _errors_file(name: str) -> Iterator[Callable[[str, RefusedRow], None]]:
 
         def write(source: str, row: RefusedRow) -> None:
             cells = (source, row.line, row.column, row.value, row.reason)
-            writer.writerow([_inert(cell) for cell in cells])
+            writer.writerow([formula_safe(cell) for cell in cells])
 
         yield write
-
-
-def _inert(cell: object) -> object:
-    """A cell no spreadsheet takes for a formula."""
-    if isinstance(cell, str) and cell.lstrip()[:1] in ("=", "+", "-", "@"):
-        return f"'{cell}"
-    return cell
 
 
 @contextmanager

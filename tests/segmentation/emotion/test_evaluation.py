@@ -7,7 +7,6 @@ from segmentation.emotion.evaluation import (
     auc,
     calibration,
     evaluate,
-    wilson,
 )
 from segmentation.emotion.families import FAMILIES
 
@@ -71,12 +70,6 @@ def test_valence_is_judged_by_its_sign_and_auc_counts_ties_half():
 def test_auc_is_one_when_every_positive_lies_above():
     assert auc(np.array([0.1, 0.2, 0.3]), np.array([False, False, True])) == 1.0
     assert auc(np.array([0.5, 0.5]), np.array([False, True])) == 0.5
-
-
-def test_wilson_agrees_with_the_textbook():
-    # 8 of 10: Brown, Cai, DasGupta 2001, table: 0.490 to 0.943
-    assert wilson(8, 10) == pytest.approx((0.490, 0.943), abs=0.001)
-    assert wilson(0, 0) == (0.0, 1.0)
 
 
 def test_calibration_error_is_the_gap_between_said_and_was():
