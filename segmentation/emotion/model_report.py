@@ -252,8 +252,9 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         "## Would more texts help?",
         "",
-        "One stage 2 again with fewer customer texts, drawn at random, beside 6,000 comments "
-        "of GoEmotions; development set.",
+        "One stage 2 again with fewer customer texts, drawn at random from the "
+        f"{curve[0]['of']:,} there were at the time, beside 6,000 comments of GoEmotions; "
+        "development set.",
         "",
         "| customer texts | right | acceptable |",
         "| ---: | ---: | ---: |",
@@ -321,6 +322,10 @@ def _audit(found: Mapping[str, Any]) -> list[str]:
         "on, and daily traffic.",
         "",
         *_sensitive(found["sensitive"]),
+        "",
+        "On the set that chose how sure a flag must be:",
+        "",
+        *_sensitive(found["sensitive_development"]),
     ]
     return [*lines, ""]
 

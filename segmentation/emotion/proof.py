@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from segmentation.emotion import evaluation, label_figures
+from customers.proportions import Z_95
+from segmentation.emotion import label_figures
 from segmentation.emotion.analyzers import Analyzer
 from segmentation.emotion.analyzers.minilm import MiniLM
 from segmentation.emotion.cleaning import spell_emoji
@@ -41,8 +42,8 @@ _NEGATIVE: Final = [FAMILIES.index(name) for name in ("anger", "anxiety", "sadne
 GATE: Final = {
     "goemotions macro-F1": 0.49,
     "goemotions micro-F1": 0.58,
-    "development strict": 0.68,
-    "development acceptable": 0.78,
+    "development strict": 0.72,
+    "development acceptable": 0.81,
     "airline AUC": 0.94,
     "uci": 0.86,
 }
@@ -232,11 +233,24 @@ def sensitive_figures(
     }
 
 
-def sensitive_texts() -> list[SensitiveText]:
-    """Our own texts for a person, and others that sound alike; never trained on."""
-    path = corpus.FOLDER / "sensitive.jsonl"
+def sensitive_texts(name: str = "sensitive") -> list[SensitiveText]:
+    """Our own texts for a person, and others that sound alike; never trained on.
+
+    name: "sensitive", unseen when all was chosen, or "sensitive_development".
+    """
+    path = corpus.FOLDER / f"{name}.jsonl"
     rows = map(json.loads, path.read_text("utf-8").splitlines())
     return [SensitiveText(row["text"], row["sensitive"], row["urgent"]) for row in rows]
+
+
+def judging_texts() -> list[str]:
+    """Every text that no training text may come close to."""
+    return [
+        *(row.text for row in corpus.development_texts()),
+        *(row.text for row in corpus.held_out_texts()),
+        *(row.text for row in sensitive_texts()),
+        *(row.text for row in sensitive_texts("sensitive_development")),
+    ]
 
 
 def dialect_pairs() -> list[Pair]:
@@ -288,6 +302,9 @@ def full_evaluation(analyzer: MiniLM, data: Path, *, say: Say) -> dict[str, Any]
     english = [row.text for row in (*uci_rows(data), *airline_rows(data))]
     say("sensitive matters")
     found["sensitive"] = sensitive_figures(sensitive_texts(), traffic, analyzer)
+    found["sensitive_development"] = sensitive_figures(
+        sensitive_texts("sensitive_development"), {}, analyzer
+    )
     found["languages"] = language_figures(foreign_texts(), english)
     return found
 
@@ -364,5 +381,5 @@ def _auc(rows: Sequence[LabelledText], answers: Sequence[Answer]) -> float:
 
 
 def _mean_interval(values: FloatArray) -> list[float]:
-    half = evaluation.Z * float(values.std(ddof=1)) / len(values) ** 0.5
+    half = Z_95 * float(values.std(ddof=1)) / len(values) ** 0.5
     return [float(values.mean()) - half, float(values.mean()) + half]

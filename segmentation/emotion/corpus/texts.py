@@ -40,7 +40,7 @@ class CorpusDamaged(ValueError):
 class CustomerText:
     """One training text. readers: labels by each of two, strongest first.
 
-    sensitive: only a person may answer it; None if it was not written to show that.
+    sensitive: only a person may answer it; None where a reader could not tell.
     """
 
     text: str

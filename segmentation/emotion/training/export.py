@@ -8,19 +8,25 @@ words carried it. Each text is a call of its own, so there is no mask and no pad
 import logging
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from segmentation.emotion.families import FloatArray
 from segmentation.emotion.training.encoder import Encoder
 from segmentation.emotion.wordpiece import CUSTOMER_MARK, MAX_PIECES
 
+_INT8_MOST = 127
+_USUAL_COLUMNS = 0.9  # a column beyond this quantile of all is an outlier
+_WORTH_A_NODE = 2.0
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", CUSTOMER_MARK)
 
 
@@ -46,25 +52,57 @@ def _latin_or_symbol(char: str) -> bool:
     return not char.isalpha() or unicodedata.name(char, "").startswith("LATIN")
 
 
-def write_onnx(network: Encoder, rows: list[int], out: Path) -> None:
+@contextmanager
+def largest_inputs(network: Encoder) -> Iterator[dict[str, FloatArray]]:
+    """While open: the largest absolute value that each column of a linear layer's input
+    has had, by the layer's name in the network."""
+    found: dict[str, FloatArray] = {}
+
+    def watch(name: str) -> Callable[[Any, tuple[torch.Tensor]], None]:
+        def note(_: Any, inputs: tuple[torch.Tensor]) -> None:
+            most = inputs[0].abs().amax(dim=(0, 1)).double().numpy()
+            found[name] = np.maximum(found.get(name, most), most)
+
+        return note
+
+    hooks = [
+        module.register_forward_pre_hook(watch(name))
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear) and name.startswith("body.encoder")
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def write_onnx(
+    network: Encoder, rows: list[int], out: Path, largest: Mapping[str, FloatArray]
+) -> None:
     """int8 graph with the word table cut to `rows`, in that order.
 
     Input `ids`: (1, pieces), int64, at most MAX_PIECES; output `logits`: (1, pieces,
-    30). Matrices int8 by channel, activations quantised at run time; the head is
-    float32. Written node by node with onnxruntime's own fused attention: an exported
-    graph took 1.4 times as long.
+    30). The word table is int8 by row, matrices int8 by channel, activations are
+    quantised at run time; the head is float32. One range holds all columns of an
+    activation, so a few columns with large values, which such networks have, would
+    leave the others only some of the 256 steps: they are divided by what they exceed
+    the rest by, and their weights multiplied (`largest`: see largest_inputs). On UCI
+    sentences and the development set that halved the error of the logits. Written node
+    by node with onnxruntime's own fused attention: an exported graph took 1.4 times as
+    long.
     """
     logging.getLogger().setLevel(logging.ERROR)  # advice that is already followed
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "plain.onnx"
-        onnx.save(_Graph(network, rows).model(), str(plain))
+        onnx.save(_Graph(network, rows, largest).model(), str(plain))
         quantize_dynamic(
             str(plain),
             str(out),
             weight_type=QuantType.QInt8,
             per_channel=True,
-            op_types_to_quantize=["MatMul", "Attention", "Gather"],
-            nodes_to_exclude=["head", "places"],
+            op_types_to_quantize=["MatMul", "Attention"],
+            nodes_to_exclude=["head"],
             # Fused nodes are not of ONNX's own domain: their type is not inferred.
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
@@ -73,7 +111,10 @@ def write_onnx(network: Encoder, rows: list[int], out: Path) -> None:
 class _Graph:
     """The encoder as ONNX nodes, float32."""
 
-    def __init__(self, network: Encoder, rows: list[int]) -> None:
+    def __init__(
+        self, network: Encoder, rows: list[int], largest: Mapping[str, FloatArray]
+    ) -> None:
+        self._largest = largest
         state = network.state_dict()
         self._state = {name: value.float().numpy() for name, value in state.items()}
         self._config = network.body.config
@@ -113,11 +154,16 @@ class _Graph:
         words = self._state[table + "word_embeddings.weight"][self._rows]
         places = self._state[table + "position_embeddings.weight"][:MAX_PIECES]
         types = self._state[table + "token_type_embeddings.weight"][0]
-        self._array("words", words)
+        scale = np.maximum(np.abs(words).max(axis=1, keepdims=True), 1e-9) / _INT8_MOST
+        self._array("words", np.round(words / scale).astype(np.int8))
+        self._array("word_scale", scale.astype(np.float32))
         self._array("place_table", places + types)
         self._array("zero", np.array([0], np.int64))
         self._array("one", np.array([1], np.int64))
-        self._node("Gather", ["words", "ids"], "spoken", name="words")
+        self._node("Gather", ["words", "ids"], "spoken_int8")
+        self._node("Cast", ["spoken_int8"], "spoken_even", to=onnx.TensorProto.FLOAT)
+        self._node("Gather", ["word_scale", "ids"], "spoken_scale")
+        self._node("Mul", ["spoken_even", "spoken_scale"], "spoken")
         self._node("Shape", ["ids"], "shape", start=1, end=2)
         self._node("Slice", ["place_table", "zero", "shape", "zero", "one"], "placed")
         self._node("Add", ["spoken", "placed"], "embedded")
@@ -151,16 +197,12 @@ class _Graph:
             self._state[name + "attention.output.dense.weight"].T,
         )
         hidden = self._normalised(heard, hidden, name + "attention.output.")
-        wide = self._matmul(
-            name + "wide", hidden, self._state[name + "intermediate.dense.weight"].T
-        )
+        wide = self._even_matmul(name + "wide", hidden, name + "intermediate.dense")
         bias = self._tensor(name + "wide.b", name + "intermediate.dense.bias")
         self._node("Add", [wide, bias], name + "biased")
         self._node("Gelu", [name + "biased"], name + "gelu", domain="com.microsoft")
-        narrow = self._matmul(
-            name + "narrow",
-            name + "gelu",
-            self._state[name + "output.dense.weight"].T,
+        narrow = self._even_matmul(
+            name + "narrow", name + "gelu", name + "output.dense"
         )
         return self._normalised(narrow, hidden, name + "output.")
 
@@ -177,6 +219,19 @@ class _Graph:
             epsilon=self._config.layer_norm_eps,
         )
         return name + "out"
+
+    def _even_matmul(self, name: str, left: str, layer: str) -> str:
+        """left @ weights, with the outlying columns of left brought into line."""
+        weights = self._state[layer + ".weight"].T
+        most = self._largest[layer]
+        excess = np.maximum(most / np.quantile(most, _USUAL_COLUMNS), 1.0)
+        if excess.max() < _WORTH_A_NODE:
+            return self._matmul(name, left, weights)
+        self._array(name + ".even", (1 / excess).astype(np.float32))
+        self._node("Mul", [left, name + ".even"], name + ".evened")
+        return self._matmul(
+            name, name + ".evened", (weights * excess[:, None]).astype(np.float32)
+        )
 
     def _matmul(self, name: str, left: str, right: NDArray[np.float32]) -> str:
         self._array(name + ".w", right)

@@ -30,6 +30,7 @@ class Stage:
     warm_up: float = 0.1
     word_dropout: float = 0.05
     family_weight: float = 1.0
+    flag_weight: float = 1.0
     mosaic_share: float = 0.0
     seed: int = 0
     threads: int = 2
@@ -70,7 +71,7 @@ def fit(
         hidden = (torch.rand(ids.shape) < stage.word_dropout) & (ids > _MASK_ID)
         logits = network(torch.where(hidden, _MASK_ID, ids), mask, spans)
         flat = [row for group in groups_of for row in group]
-        loss = _loss(logits, labels[flat], families[flat], stage.family_weight)
+        loss = _loss(logits, labels[flat], families[flat], stage)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
@@ -86,21 +87,22 @@ def _loss(
     logits: torch.Tensor,
     labels: torch.Tensor,
     families: torch.Tensor,
-    family_weight: float,
+    stage: Stage,
 ) -> torch.Tensor:
     """Binary cross-entropy on what is known of labels and flags; and, where readers
     gave a family mix, the cross-entropy of the mix q that the product shows (noisy-or,
     then P / sum P)."""
-    known = ~labels.isnan()
+    weight = (~labels.isnan()).float()
+    weight[:, len(MEMBERSHIP) :] *= stage.flag_weight
     presence = torch.nn.functional.binary_cross_entropy_with_logits(
-        logits, labels.nan_to_num(), weight=known.float(), reduction="none"
+        logits, labels.nan_to_num(), weight=weight, reduction="none"
     ).sum(1)
     absent = torch.nn.functional.logsigmoid(-logits[:, : len(MEMBERSHIP)])
     absent = absent @ torch.from_numpy(MEMBERSHIP.astype(np.float32))
     present = -torch.expm1(absent.clamp(max=-1e-6))
     mix = torch.log(present) - torch.log(present.sum(1, keepdim=True))
     mixed = -(families * mix).sum(1)
-    return (presence + family_weight * mixed).mean()
+    return (presence + stage.family_weight * mixed).mean()
 
 
 def _rows(

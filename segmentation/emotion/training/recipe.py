@@ -4,7 +4,8 @@ Stage 1 learns the 28 labels of GoEmotions, twice with different seeds; then ane
 the base, in part from the true labels and in part from what both say together
 (born-again networks, Furlanello et al. 2018), every comment once as a comment and once
 as a customer's text. Stage 2 goes on from there with our own customer texts, which
-carry the labels of both their readers, beside GoEmotions as before.
+carry the labels of both their readers, beside GoEmotions, of which it goes on saying
+what it said (learning without forgetting, Li and Hoiem 2016).
 """
 
 import json
@@ -26,14 +27,12 @@ from segmentation.emotion.corpus.likeness import alike_between, alike_within
 from segmentation.emotion.corpus.texts import (
     CustomerText,
     development_texts,
-    held_out_texts,
     training_texts,
 )
 from segmentation.emotion.evaluation import evaluate
-from segmentation.emotion.families import FAMILIES, FLAGS, LABELS
+from segmentation.emotion.families import FAMILIES, FLAGS, LABELS, FloatArray
 from segmentation.emotion.label_figures import thresholds
-from segmentation.emotion.proof import read_answers
-from segmentation.emotion.sensitive import sensitive_matter
+from segmentation.emotion.proof import judging_texts, read_answers
 from segmentation.emotion.training import goemotions
 from segmentation.emotion.training.encoder import (
     Encoder,
@@ -46,7 +45,11 @@ from segmentation.emotion.training.examples import (
     encode,
     reader_targets,
 )
-from segmentation.emotion.training.export import kept_pieces, write_onnx
+from segmentation.emotion.training.export import (
+    kept_pieces,
+    largest_inputs,
+    write_onnx,
+)
 from segmentation.emotion.training.fitting import Stage, fit
 from segmentation.emotion.weights import write_sums
 from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
@@ -59,13 +62,8 @@ CURVE_COMMENTS: Final = 6_000
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Second:
-    """A second stage. flag_rounds: how often it sees the texts that say of themselves
-    whether they are for a person; the other customer texts come `customer_rounds`."""
-
-    stage: Stage
-    flag_rounds: int
+def _second(seed: int) -> Stage:
+    return Stage(epochs=1, rate=8e-5, seed=seed, flag_weight=4.0, mosaic_share=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +75,11 @@ class Recipe:
         Stage(epochs=3, rate=2e-4, seed=1),
     )
     again: Stage = field(default_factory=lambda: Stage(epochs=1.5, rate=1.5e-4, seed=3))
-    second: tuple[Second, ...] = (
-        Second(Stage(epochs=1, rate=8e-5, seed=2, mosaic_share=0.1), flag_rounds=3),
-        Second(Stage(epochs=1, rate=8e-5, seed=5, mosaic_share=0.1), flag_rounds=8),
-    )
+    second: tuple[Stage, ...] = (_second(seed=2), _second(seed=5))
     second_share: float = 0.93
     soft_share: float = 0.6
     marked_share: float = 0.5
-    customer_rounds: int = 3
+    customer_rounds: int = 2
     most_customer_texts: int | None = None
     most_comments: int | None = None
     seed: int = 0
@@ -97,10 +92,10 @@ class CorpusTooAlike(ValueError):
 def check_corpus(texts: Sequence[CustomerText]) -> None:
     """Raises CorpusTooAlike, naming up to five pairs."""
     own = [text.text for text in texts]
-    apart = [row.text for row in (*development_texts(), *held_out_texts())]
+    apart = judging_texts()
     for what, pairs, others in (
         ("near-duplicates", alike_within(own), own),
-        ("close to a development or held-out text", alike_between(own, apart), apart),
+        ("close to a text that judges", alike_between(own, apart), apart),
     ):
         if pairs:
             shown = "\n".join(
@@ -138,12 +133,10 @@ def customer_examples(texts: Sequence[CustomerText], tokenizer: WordPiece) -> Ex
 
 
 def _flags(text: CustomerText) -> list[float]:
-    """Sensitive and urgent as the writer said; else not, unless words hint at it."""
-    if text.sensitive is not None:
-        return [float(text.sensitive), float(text.urgent)]
-    labels = {label for reader in text.readers for label in reader}
-    hinted = "grief" in labels or sensitive_matter(text.text) is not None
-    return [np.nan, 0.0] if hinted else [0.0, 0.0]
+    """Sensitive and urgent; unknown where a reader could not tell."""
+    if text.sensitive is None:
+        return [np.nan, np.nan]
+    return [float(text.sensitive), float(text.urgent)]
 
 
 def reddit_examples(split: goemotions.Split, tokenizer: WordPiece) -> Examples:
@@ -162,51 +155,58 @@ def train(data: Path, work: Path, recipe: Recipe, *, say: Say) -> Path:
     """
     tokenizer = WordPiece(base_vocabulary())
     reddit = reddit_examples(goemotions.load(data, "train"), tokenizer)
+    mark = tokenizer.customer_mark
+    again = _first_stage(reddit, work, recipe, mark, say=say)
+    texts = training_texts()
+    chance = np.random.default_rng(recipe.seed)
+    order = chance.permutation(len(texts))[: recipe.most_customer_texts]
+    own = customer_examples([texts[row] for row in order], tokenizer)
+    comments = replace(
+        reddit, pieces=_marked(reddit.pieces, recipe.marked_share, mark, recipe.seed)
+    ).pick(range(len(reddit))[: recipe.most_comments])
+    say("what it says of GoEmotions so far")
+    comments = _saying(comments, predict(loaded(again), comments.pieces), share=1.0)
+    both = comments + own.pick(np.tile(np.arange(len(own)), recipe.customer_rounds))
+    ends = []
+    for stage in recipe.second:
+        say(f"stage 2: {len(both):,} rows, {len(own):,} customer texts among them")
+        end = work / f"second-{stage.seed}.pt"
+        fit(both, stage, start=again, out=end)
+        ends.append(torch.load(end, weights_only=True))
+    out = work / "second.pt"
+    start = torch.load(again, weights_only=True)
+    torch.save(blended(start, ends, recipe.second_share), out)
+    return out
+
+
+def _first_stage(
+    reddit: Examples, work: Path, recipe: Recipe, mark: int, *, say: Say
+) -> Path:
+    """Twice from the base, then anew from what both say."""
+    again = work / "again.pt"
+    if again.exists():
+        return again
     heard = []
     for stage in recipe.first:
         path = work / f"first-{stage.seed}.pt"
         if not path.exists():
             say(f"stage 1, seed {stage.seed}: {len(reddit):,} texts")
             fit(reddit, stage, start=None, out=path)
-        scores = path.with_suffix(".npy")
-        if not scores.exists():
-            heard_now = predict(loaded(path), reddit.pieces)
-            np.save(scores, heard_now[:, : len(LABELS)])
-        heard.append(np.load(scores))
-    soft = np.mean(heard, axis=0)
-    labels = reddit.labels.copy()
-    labels[:, : len(LABELS)] *= 1 - recipe.soft_share
-    labels[:, : len(LABELS)] += recipe.soft_share * soft
-    reddit = replace(reddit, labels=labels)
-    mark = tokenizer.customer_mark
-    again = work / "again.pt"
-    if not again.exists():
-        say("stage 1 anew, from what both say")
-        as_customers = replace(reddit, pieces=_marked(reddit.pieces, 1.0, mark))
-        fit(reddit + as_customers, recipe.again, start=None, out=again)
-    texts = training_texts()
-    chance = np.random.default_rng(recipe.seed)
-    order = chance.permutation(len(texts))[: recipe.most_customer_texts]
-    chosen = [texts[row] for row in order]
-    own = customer_examples(chosen, tokenizer)
-    flagged = np.array([text.sensitive is not None for text in chosen])
-    comments = replace(
-        reddit, pieces=_marked(reddit.pieces, recipe.marked_share, mark, recipe.seed)
-    ).pick(range(len(reddit))[: recipe.most_comments])
-    ends = []
-    for second in recipe.second:
-        rounds = np.where(flagged, second.flag_rounds, recipe.customer_rounds)
-        most = int(rounds.max(initial=0))
-        rows = [np.flatnonzero(rounds > turn) for turn in range(most)]
-        both = comments + own.pick(np.concatenate(rows)) if rows else comments
-        say(f"stage 2: {len(both):,} rows, {len(own):,} customer texts among them")
-        end = work / f"second-{second.stage.seed}.pt"
-        fit(both, second.stage, start=again, out=end)
-        ends.append(torch.load(end, weights_only=True))
-    out = work / "second.pt"
-    start = torch.load(again, weights_only=True)
-    torch.save(blended(start, ends, recipe.second_share), out)
-    return out
+        heard.append(predict(loaded(path), reddit.pieces))
+    softer = _saying(reddit, np.mean(heard, axis=0), share=recipe.soft_share)
+    as_customers = replace(softer, pieces=_marked(reddit.pieces, 1.0, mark))
+    say("stage 1 anew, from what both say")
+    fit(softer + as_customers, recipe.again, start=None, out=again)
+    return again
+
+
+def _saying(examples: Examples, scores: FloatArray, *, share: float) -> Examples:
+    """The same texts with this share of `scores` in their labels; flags stay."""
+    labels = examples.labels.copy()
+    of_texts = slice(0, len(LABELS))
+    labels[:, of_texts] *= 1 - share
+    labels[:, of_texts] += share * scores[:, of_texts]
+    return replace(examples, labels=labels)
 
 
 def blended(
@@ -258,14 +258,18 @@ def export(checkpoint: Path, folder: Path, data: Path) -> None:
         for text in (*goemotions.load(data, "train").texts, *texts)
         for piece in tokenizer.encode(spell_emoji(text))
     )
-    scores = predict(
-        network, encode(texts, tokenizer, longest=MAX_PIECES, of_customers=True)
-    )
+    with largest_inputs(network) as largest:
+        scores = predict(
+            network, encode(texts, tokenizer, longest=MAX_PIECES, of_customers=True)
+        )
     scores = scores[:, : len(LABELS)]
     usual = np.log(scores / (1 - scores)).mean(axis=0)
     kept = kept_pieces(vocabulary, seen)
     write_onnx(
-        network, [vocabulary[piece] for piece in kept], folder / "model.int8.onnx"
+        network,
+        [vocabulary[piece] for piece in kept],
+        folder / "model.int8.onnx",
+        largest,
     )
     (folder / "vocab.txt").write_text("\n".join(kept) + "\n", encoding="utf-8")
     write_meta(folder, usual_logits=[float(value) for value in usual])
@@ -297,8 +301,13 @@ def replace_folder(made: Path, folder: Path) -> None:
 
 def make(data: Path, work: Path, made: Path, recipe: Recipe, *, say: Say) -> None:
     """All of it: checkpoint, graph, vocabulary, thresholds. made: an empty folder."""
+    checkpoint = train(data / "emotion" / "goemotions", work, recipe, say=say)
+    finish(checkpoint, data, made, say=say)
+
+
+def finish(checkpoint: Path, data: Path, made: Path, *, say: Say) -> None:
+    """From a fitted network to what is shipped of it. made: an empty folder."""
     reddit = data / "emotion" / "goemotions"
-    checkpoint = train(reddit, work, recipe, say=say)
     say("export, thresholds")
     export(checkpoint, made, reddit)
     write_sums(made)
@@ -321,9 +330,8 @@ def learning_curve(data: Path, work: Path, *, say: Say) -> list[dict[str, Any]]:
             side, made = Path(scratch) / "side", Path(scratch) / "made"
             side.mkdir()
             made.mkdir()
-            for name in ("first-*", "again.pt"):  # stage 1 is the same for all
-                for path in work.glob(name):
-                    (side / path.name).symlink_to(path.resolve())
+            # Stage 1 is the same for all.
+            (side / "again.pt").symlink_to((work / "again.pt").resolve())
             recipe = replace(
                 Recipe(),
                 second=Recipe().second[:1],
@@ -338,6 +346,7 @@ def learning_curve(data: Path, work: Path, *, say: Say) -> list[dict[str, Any]]:
         rows.append(
             {
                 "texts": texts,
+                "of": len(training_texts()),
                 "strict": figures["accuracy_strict"]["share"],
                 "acceptable": figures["accuracy_acceptable"]["share"],
             }
