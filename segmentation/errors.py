@@ -19,3 +19,11 @@ class CorrectionRefused(SegmentationError):
 
 class WordRefused(SegmentationError):
     """A brand word that can't be a rule, or is one already."""
+
+
+class RuleRefused(SegmentationError):
+    """A rule that can't be read or kept: where in it, what was needed, what came."""
+
+
+class RuleInUse(SegmentationError):
+    """A rule that something still to come relies on can't be deleted."""

@@ -254,3 +254,46 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"customer {self.customer_id} in segment {self.segment_id}"
+
+
+class RuleSegmentQuerySet(models.QuerySet["RuleSegment"]):
+    def in_use(self) -> "RuleSegmentQuerySet":
+        """Those a marketer may still choose."""
+        return self.filter(removed_at__isnull=True)
+
+
+class RuleSegment(models.Model):
+    """A group that a marketer describes by a rule; who is in it follows the facts."""
+
+    key = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=80)
+    # rules.tree.to_json(); never written without having been parsed.
+    rule = models.JSONField()
+    # Counting reads every customer: done when the rule is kept, or asked for.
+    counted = models.PositiveIntegerField(null=True, blank=True)
+    counted_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField()
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    changed_at = models.DateTimeField()
+    # Deleted, but a campaign that has ended still tells by it whom it went to.
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RuleSegmentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=models.Q(removed_at__isnull=True),
+                name="one_rule_of_a_name",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
