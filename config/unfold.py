@@ -55,6 +55,12 @@ UNFOLD: dict[str, Any] = {
                     _page("Customers", "group", "admin:customers_customer_changelist"),
                     _page("Segments", "bubble_chart", "segmentation:segments"),
                     {
+                        **_page("Rules", "rule", "segmentation:rules"),
+                        "permission": lambda request: request.user.has_perm(
+                            "segmentation.view_rulesegment"
+                        ),
+                    },
+                    {
                         **_page(
                             "For a person", "volunteer_activism", "segmentation:to_read"
                         ),

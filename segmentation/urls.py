@@ -1,13 +1,14 @@
 """Pages of segments, inside the admin."""
 
 from customers.doors import admin_page
-from segmentation import model_view, reading_views, views
+from segmentation import model_view, reading_views, rule_views, views
 
 app_name = "segmentation"
 SEE = "segmentation.view_segment"
 READ = "segmentation.view_emotionscore"
 TEACH = "segmentation.view_correction"
 PERSON = "segmentation.view_sensitivematter"
+RULES = "segmentation.view_rulesegment"
 
 urlpatterns = [
     admin_page("", views.segments, "segments", SEE),
@@ -34,6 +35,24 @@ urlpatterns = [
         "corrections.csv", reading_views.corrections_csv, "corrections_csv", TEACH
     ),
     admin_page("model/", model_view.model, "model", SEE),
+    admin_page("rules/", rule_views.rules, "rules", RULES),
+    admin_page(
+        "new-rule/", rule_views.new_rule, "new_rule", "segmentation.add_rulesegment"
+    ),
+    admin_page("try-rule/", rule_views.try_out, "try_rule", RULES),
+    admin_page("rules/<slug:key>/", rule_views.rule, "rule", RULES),
+    admin_page(
+        "rules/<slug:key>/count/",
+        rule_views.count,
+        "count_rule",
+        "segmentation.change_rulesegment",
+    ),
+    admin_page(
+        "rules/<slug:key>/delete/",
+        rule_views.delete,
+        "delete_rule",
+        "segmentation.delete_rulesegment",
+    ),
     admin_page("<slug:key>/", views.segment, "segment", SEE),
     admin_page("<slug:key>/members/", views.members, "members", SEE),
 ]

@@ -36,6 +36,8 @@ def pages(campaign):
         reverse("segmentation:model"),
         reverse("segmentation:words"),
         reverse("segmentation:to_read"),
+        reverse("segmentation:rules"),
+        reverse("segmentation:new_rule"),
         reverse("segmentation:corrections"),
         reverse("engagement_admin:reports"),
     ]

@@ -191,6 +191,8 @@ PAGES = [
     "/admin/segments/model/",
     "/admin/segments/words/",
     "/admin/segments/to-read/",
+    "/admin/segments/rules/",
+    "/admin/segments/new-rule/",
     "/admin/campaigns/emailtemplate/",
     "/admin/campaigns/campaign/",
     "/admin/campaigns/sender/",
