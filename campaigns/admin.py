@@ -133,6 +133,7 @@ class CampaignAdmin(ModelAdmin):
             request.POST or None,
             initial={
                 "segments": request.GET.getlist("segments"),
+                "audience_rule": request.GET.get("audience_rule", ""),
                 "sender": Sender.objects.first(),
                 "neutral_share": 0.2,
             },

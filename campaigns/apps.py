@@ -6,6 +6,9 @@ class CampaignsConfig(AppConfig):
 
     def ready(self) -> None:
         from campaigns import checks, panels
+        from campaigns.planning import relying_on
+        from segmentation.rule_uses import USES
 
         del checks  # imported for what it registers
         panels.install()
+        USES.append(relying_on)

@@ -17,7 +17,10 @@ from customers.errors import InvalidAddress
 from customers.models import Consent, Customer
 from customers.services import marketing_basis, suppressed_keys
 from segmentation.holds import held
-from segmentation.models import Membership, Segment, SegmentationRun
+from segmentation.models import Membership, RuleSegment, Segment, SegmentationRun
+from segmentation.rule_segments import tree_of, words_of
+from segmentation.rules.compiling import matching_in_run
+from segmentation.rules.tree import Group, parse, to_json
 
 CUSTOMERS_A_CHUNK: Final = 2000
 NEUTRAL_TONE: Final = "neutral"
@@ -44,6 +47,10 @@ LEFT_OUT_REASONS: Final[Mapping[str, Reason]] = {
     ),
     "held": Reason(
         "held", "They are unhappy with us right now: no promotion until that is solved."
+    ),
+    "excluded": Reason(
+        "left out by a rule",
+        "They match the rule of those whom this campaign must not reach.",
     ),
     "duplicate_address": Reason(
         "same address", "Another customer with the same address gets this mail."
@@ -107,11 +114,35 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedRule:
+    """A rule segment as it was when it was planned; later edits do not reach it."""
+
+    name: str
+    tree: Group
+
+    @classmethod
+    def of(cls, segment: RuleSegment | None) -> "PlannedRule | None":
+        return cls(segment.name, tree_of(segment)) if segment else None
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any] | None) -> "PlannedRule | None":
+        return cls(data["name"], parse(data["rule"])) if data else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "rule": to_json(self.tree)}
+
+    @property
+    def words(self) -> str:
+        return words_of(self.tree)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The rules of one send, all of them; equal plans decide alike.
 
     segments: the keys it goes to, empty for everyone. tones: the tone of each segment.
-    written: the tones that have words; any other becomes neutral.
+    written: the tones that have words; any other becomes neutral. audience_rule: only
+    whoever it holds for; exclusion_rule: nobody it holds for, whatever else is true.
     """
 
     purpose: str
@@ -121,6 +152,8 @@ class Plan:
     written: frozenset[str]
     neutral_share: float
     experiment: str
+    audience_rule: PlannedRule | None = None
+    exclusion_rule: PlannedRule | None = None
 
     @property
     def is_promotion(self) -> bool:
@@ -146,6 +179,8 @@ class Plan:
             "written": sorted(self.written),
             "neutral_share": self.neutral_share,
             "experiment": self.experiment,
+            "audience_rule": self.audience_rule and self.audience_rule.to_json(),
+            "exclusion_rule": self.exclusion_rule and self.exclusion_rule.to_json(),
         }
 
 
@@ -160,12 +195,15 @@ def plan_of_campaign(campaign: Campaign, *, run: SegmentationRun | None) -> Plan
         neutral_share=campaign.neutral_share,
         # Drawn anew for each campaign: method.md 4.1.
         experiment=f"campaign {campaign.pk}",
+        audience_rule=PlannedRule.of(campaign.audience_rule),
+        exclusion_rule=PlannedRule.of(campaign.exclusion_rule),
     )
 
 
 def plan_of_send(send: Send) -> Plan:
     """The rules as they were frozen."""
     frozen = send.frozen["plan"]
+    audience_rule, exclusion_rule = rules_of_send(send)
     return Plan(
         purpose=frozen["purpose"],
         run_id=send.run_id,
@@ -174,6 +212,20 @@ def plan_of_send(send: Send) -> Plan:
         written=frozenset(frozen["written"]),
         neutral_share=frozen["neutral_share"],
         experiment=frozen["experiment"],
+        audience_rule=audience_rule,
+        exclusion_rule=exclusion_rule,
+    )
+
+
+def rules_of_send(send: Send) -> tuple[PlannedRule | None, PlannedRule | None]:
+    """The frozen rules: of the audience, of the exclusion.
+
+    A send that was scheduled before there were rules has none.
+    """
+    frozen = send.frozen.get("plan", {})
+    return (
+        PlannedRule.from_json(frozen.get("audience_rule")),
+        PlannedRule.from_json(frozen.get("exclusion_rule")),
     )
 
 
@@ -231,18 +283,28 @@ def decide(
         for customer in customers
         if not plan.segments or segment_of[customer.pk] in plan.segments
     ]
+    if plan.audience_rule:
+        asked_for = _matching(plan.audience_rule, matched, plan, at=at)
+        matched = [customer for customer in matched if customer.pk in asked_for]
     places = {one.pk: plan.place(one.pk, segment_of[one.pk]) for one in matched}
     audience = Audience()
     reachable = _reachable(matched, places, audience)
     reasons = ineligible(
         [(one.pk, one.email) for one, _ in reachable], purpose=plan.purpose, at=at
     )
+    excluded = set[int]()
+    if plan.exclusion_rule:
+        remaining = [one for one, _ in reachable if one.pk not in reasons]
+        excluded = _matching(plan.exclusion_rule, remaining, plan, at=at)
     used = taken({one.address_key for one, _ in reachable})
     for customer, wire in reachable:
         place = places[customer.pk]
         if customer.pk in reasons:
             reason, detail = reasons[customer.pk]
             audience.leave_out(customer.pk, reason, place, detail)
+        elif plan.exclusion_rule and customer.pk in excluded:
+            detail = f"matches the rule “{plan.exclusion_rule.name}”"
+            audience.leave_out(customer.pk, "excluded", place, detail)
         elif customer.address_key in used:
             audience.leave_out(customer.pk, "duplicate_address", place)
         else:
@@ -287,6 +349,17 @@ def _segments(plan: Plan, customers: list[Customer]) -> dict[int, str]:
                 ).values_list("customer_id", "segment__key")
             )
     return {one.pk: found.get(one.pk, UNKNOWN) for one in customers}
+
+
+def _matching(
+    rule: PlannedRule, customers: list[Customer], plan: Plan, *, at: datetime
+) -> set[int]:
+    """For whom of these a rule holds, by the run of the plan: a question a chunk."""
+    asked, found = iter([one.pk for one in customers]), set[int]()
+    holds = matching_in_run(rule.tree, at=at, run_id=plan.run_id).order_by()
+    while part := list(islice(asked, CUSTOMERS_A_CHUNK)):
+        found.update(holds.filter(pk__in=part).values_list("pk", flat=True))
+    return found
 
 
 def _reachable(

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminDateWidget,
@@ -31,7 +32,7 @@ from campaigns.rendering import (
     shared_blocks,
     words_of,
 )
-from segmentation.models import Segment
+from segmentation.models import RuleSegment, Segment
 
 _ROWS = {"headline": 1, "opening": 5, "details": 9, "closing": 4}
 
@@ -209,6 +210,8 @@ class CampaignForm(forms.ModelForm):
             "template",
             "sender",
             "segments",
+            "audience_rule",
+            "exclusion_rule",
             "neutral_share",
             "local_time",
         ]
@@ -216,11 +219,20 @@ class CampaignForm(forms.ModelForm):
             "name": UnfoldAdminTextInputWidget,
             "template": UnfoldAdminSelectWidget,
             "sender": UnfoldAdminSelectWidget,
+            "audience_rule": UnfoldAdminSelectWidget,
+            "exclusion_rule": UnfoldAdminSelectWidget,
             "neutral_share": UnfoldAdminTextInputWidget,
             "local_time": UnfoldBooleanSwitchWidget,
         }
-        labels = {"local_time": "By each customer's own clock"}
+        labels = {
+            "audience_rule": "Only those who match",
+            "exclusion_rule": "Never those who match",
+            "local_time": "By each customer's own clock",
+        }
         help_texts = {
+            "audience_rule": "A rule that narrows the chosen segments down.",
+            "exclusion_rule": "Whoever matches this rule gets nothing, whatever else "
+            "is true of them.",
             "neutral_share": "The share of each segment that gets the neutral tone all "
             "the same: without it nobody can tell what a tone did. 0.2 is one in five.",
             "local_time": "The time you choose is read on everyone's own wall: 9:00 "
@@ -232,6 +244,26 @@ class CampaignForm(forms.ModelForm):
         field = self.fields["segments"]
         assert isinstance(field, forms.MultipleChoiceField)
         field.choices = [(one.key, one.name) for one in Segment.objects.all()]
+        for name in ("audience_rule", "exclusion_rule"):
+            rule = self.fields[name]
+            assert isinstance(rule, forms.ModelChoiceField)
+            # A deleted one stays chosen until a person takes it out: without it the
+            # campaign would reach more people, and nobody would have said so.
+            chosen = Q(pk=getattr(self.instance, f"{name}_id"))
+            rule.queryset = RuleSegment.objects.filter(
+                Q(removed_at__isnull=True) | chosen
+            )
+            rule.empty_label = "no rule"
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        rule = data.get("audience_rule")
+        if rule is not None and rule == data.get("exclusion_rule"):
+            self.add_error(
+                "exclusion_rule",
+                "The same rule on both sides reaches nobody: choose another.",
+            )
+        return data
 
     def clean_neutral_share(self) -> float:
         share: float = self.cleaned_data["neutral_share"]

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from campaigns.content.designs import TONES
 from customers.models import Customer
-from segmentation.models import SegmentationRun
+from segmentation.models import RuleSegment, SegmentationRun
 
 
 def tone_choices() -> list[tuple[str, str]]:
@@ -98,6 +98,13 @@ class Campaign(models.Model):
     sender = models.ForeignKey(Sender, on_delete=models.PROTECT)
     # Segment keys; empty means everyone.
     segments = models.JSONField(default=list, blank=True)
+    # Of those, only whoever this rule holds for; and never whoever that one holds for.
+    audience_rule = models.ForeignKey(
+        RuleSegment, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    exclusion_rule = models.ForeignKey(
+        RuleSegment, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     # Share of each segment that gets the neutral tone all the same (method.md 4.1).
     neutral_share = models.FloatField(default=0.2)
     # Local wall time of each customer instead of one instant for all.
@@ -139,7 +146,7 @@ class Send(models.Model):
     run = models.ForeignKey(
         SegmentationRun, null=True, blank=True, on_delete=models.PROTECT
     )
-    # Frozen when scheduled: sender, purpose, segments and their tones, neutral share.
+    # Frozen when scheduled: sender, purpose, segments and their tones, rules, shares.
     frozen = models.JSONField(default=dict)
     content_hash = models.CharField(max_length=64, blank=True)
     # Materialising goes by customer id and can be taken up again from here.

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from campaigns.audience import (
     CUSTOMERS_A_CHUNK,
@@ -37,7 +38,7 @@ from campaigns.rendering import (
 from campaigns.sending.channels import batch_size_of
 from customers.addresses import address_wire
 from customers.errors import InvalidAddress
-from segmentation.models import Segment
+from segmentation.models import RuleSegment, Segment
 from segmentation.services import published_run
 
 if TYPE_CHECKING:
@@ -116,13 +117,14 @@ def preflight(campaign: Campaign, *, at: datetime) -> Preflight:
     problems += [_sentence(one) for one in findings if one.severity == "blocks"]
     counts = _count(plan, at=at)
     if not counts.matched:
-        problems.append("No customer matches: choose other segments, or import a file.")
+        others = "another rule or segments" if plan.audience_rule else "other segments"
+        problems.append(f"No customer matches: choose {others}, or import a file.")
     elif counts.matched == counts.out.total():
         problems.append("Everyone who matches is left out: nobody would get a mail.")
     warnings = [_sentence(one) for one in findings if one.severity != "blocks"]
     warnings += _warnings(campaign, plan, at=at)
     return Preflight(
-        steps=_steps(counts),
+        steps=_steps(counts, plan),
         tones=dict(counts.tones),
         segments=dict(counts.segments),
         control=counts.control,
@@ -141,16 +143,11 @@ def _count(plan: Plan, *, at: datetime) -> _Counts:
     return counts
 
 
-def _steps(counts: _Counts) -> tuple[Step, ...]:
-    steps = [
-        Step(
-            "matched",
-            "matched",
-            counts.matched,
-            0,
-            "Customers in the segments of this campaign.",
-        )
-    ]
+def _steps(counts: _Counts, plan: Plan) -> tuple[Step, ...]:
+    whom = "Customers in the segments of this campaign"
+    if plan.audience_rule:
+        whom += f" who match the rule “{plan.audience_rule.name}”"
+    steps = [Step("matched", "matched", counts.matched, 0, f"{whom}.")]
     remaining = counts.matched
     for key, reason in LEFT_OUT_REASONS.items():
         out = counts.out[key]
@@ -192,6 +189,9 @@ def readiness(campaign: Campaign) -> list[str]:
     for key in campaign.segments:
         if key not in known:
             problems.append(f"There is no segment {key}: choose others.")
+    for rule in (campaign.audience_rule, campaign.exclusion_rule):
+        if rule is not None and rule.removed_at is not None:
+            problems.append(f"The rule “{rule}” was deleted: choose another, or none.")
     if not 0 <= campaign.neutral_share <= 1:
         problems.append("The neutral share needs a number from 0 to 1.")
     try:
@@ -321,6 +321,18 @@ def _refuse_a_second(campaign: Campaign, newest_known: int | None) -> None:
 def newest_send(campaign: Campaign) -> Send | None:
     """The send of a campaign that was scheduled last."""
     return campaign.sends.order_by("-pk").first()
+
+
+def relying_on(segment: RuleSegment) -> list[str]:
+    """The campaigns that are still to be sent, or on their way, with this rule."""
+    campaigns = Campaign.objects.filter(
+        Q(audience_rule=segment) | Q(exclusion_rule=segment)
+    ).prefetch_related("sends")
+    return [
+        f"the campaign “{one}”"
+        for one in campaigns
+        if not one.sends.all() or any(s.state not in ENDED for s in one.sends.all())
+    ]
 
 
 def _addressed(plan: Plan, segment_key: str) -> bool:

@@ -18,7 +18,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from campaigns.audience import LEFT_OUT_REASONS, resolve_audience
+from campaigns.audience import (
+    LEFT_OUT_REASONS,
+    PlannedRule,
+    resolve_audience,
+    rules_of_send,
+)
 from campaigns.content.designs import TONES
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
@@ -70,6 +75,10 @@ def campaign_page(
             (campaign.name, None),
         ],
         campaign=campaign,
+        rules=_rules(
+            PlannedRule.of(campaign.audience_rule),
+            PlannedRule.of(campaign.exclusion_rule),
+        ),
         found=found,
         steps=_steps(found),
         tones=sorted(
@@ -83,6 +92,14 @@ def campaign_page(
         sends=campaign.sends.all()[:10],
         form=form or ScheduleForm(initial={"newest_known": newest.pk if newest else 0}),
     )
+
+
+def _rules(
+    audience: PlannedRule | None, exclusion: PlannedRule | None
+) -> list[tuple[str, PlannedRule]]:
+    """The rules of a plan, each with what it does there."""
+    rules = [("Only those who match", audience), ("Never those who match", exclusion)]
+    return [(label, rule) for label, rule in rules if rule is not None]
 
 
 def _steps(found: Preflight) -> list[dict[str, Any]]:
@@ -173,6 +190,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         title=str(shown.campaign),
         crumbs=_crumbs(shown.campaign, f"{shown.scheduled_at:%d %b %Y}"),
         doubtful=doubtful[:NAMES_A_PAGE],
+        rules=_rules(*rules_of_send(shown)),
         **_live(shown, at=timezone.now()),
     )
 

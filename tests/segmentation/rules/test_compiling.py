@@ -314,6 +314,11 @@ def test_an_underscore_in_a_domain_is_no_joker(db, at):
     assert not found(rule_of("domain", "any_of", ["example_com.example"]), at)
 
 
+def test_an_address_that_is_only_a_domain_is_at_none(db, at):
+    Customer.objects.create(external_id="x", address_key="example.com")
+    assert not found(rule_of("domain", "any_of", ["example.com"]), at)
+
+
 def test_what_happens_later_does_not_count_yet(db, at):
     one = Customer.objects.create(external_id="soon")
     Interaction.objects.create(
