@@ -5,7 +5,8 @@ class EngagementConfig(AppConfig):
     name = "engagement"
 
     def ready(self) -> None:
-        from engagement import panels, receivers
+        from engagement import needs, panels, receivers
 
         del receivers  # imported for its receiver
         panels.install()
+        needs.install()

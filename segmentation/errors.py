@@ -10,7 +10,7 @@ class NothingToSort(SegmentationError):
 
 
 class RunNotPublishable(SegmentationError):
-    """A run that waits for approval, or was replaced."""
+    """A run that waits for approval, was replaced, or of which too little is kept."""
 
 
 class CorrectionRefused(SegmentationError):

@@ -5,6 +5,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from customers.models import Customer, Interaction
+from segmentation.clustering.anchors import LEARN_FROM
+from segmentation.clustering.quality import REPORT_FROM
 from segmentation.emotion.families import FAMILIES
 
 
@@ -170,12 +172,14 @@ class SegmentationRun(models.Model):
     """One fit: its data cut-off, parameters and seed, and who let it through."""
 
     class State(models.TextChoices):
+        SORTING = "sorting", _("being sorted")
         FITTED = "fitted", _("fitted")
         WAITING = "waiting", _("waits for approval")
         PUBLISHED = "published", _("in use")
         SUPERSEDED = "superseded", _("replaced")
 
-    state = models.CharField(max_length=12, choices=State, default=State.FITTED)
+    # Until every membership is written a run can't come into use.
+    state = models.CharField(max_length=12, choices=State, default=State.SORTING)
     cut_off = models.DateTimeField()
     segmenter = models.CharField(max_length=40)
     # SegmentModel.to_json(): numbers only.
@@ -189,6 +193,8 @@ class SegmentationRun(models.Model):
     approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
+    # From then on it is not kept who was in which segment: no way back to this run.
+    thinned_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-fitted_at", "-pk"]
@@ -202,6 +208,61 @@ class SegmentationRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk} of {self.cut_off:%Y-%m-%d}"
+
+    @property
+    def scored(self) -> int:
+        """Customers with a text that was read."""
+        return int(self.model.get("customers", 0))
+
+    @property
+    def reportable(self) -> bool:
+        """Enough customers were scored to say something of a segment."""
+        return self.scored >= REPORT_FROM
+
+    @property
+    def too_few_to_learn(self) -> bool:
+        """So few were scored that the segments' start values are used as they are."""
+        return self.scored < LEARN_FROM
+
+
+class Publication(models.Model):
+    """A run came into use: when, by whom, instead of which. Never changed, all stay."""
+
+    class Kind(models.TextChoices):
+        BY_ITSELF = "by_itself", _("published by itself")
+        APPROVED = "approved", _("approved")
+        ROLLED_BACK = "rolled_back", _("rolled back to")
+
+    run = models.ForeignKey(
+        SegmentationRun, on_delete=models.PROTECT, related_name="publications"
+    )
+    replaces = models.ForeignKey(
+        SegmentationRun, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    kind = models.CharField(max_length=12, choices=Kind)
+    published_at = models.DateTimeField()
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # Its part of the history of changes is written up to this customer id, and whole.
+    written_to = models.BigIntegerField(default=0)
+    written = models.BooleanField(default=False)
+    # How many changed segment, and how many got their first one.
+    moved = models.PositiveIntegerField(default=0)
+    newly_sorted = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                condition=models.Q(written=False),
+                name="unwritten_publications",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.run}"
 
 
 class Segment(models.Model):
@@ -297,3 +358,48 @@ class RuleSegment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SegmentChange(models.Model):
+    """A customer went from one segment to another when a run came into use."""
+
+    # The publication and not the run: a run may come into use more than once.
+    publication = models.ForeignKey(
+        Publication, on_delete=models.CASCADE, related_name="changes", db_index=False
+    )
+    customer = models.ForeignKey(
+        Customer,
+        on_delete=models.CASCADE,
+        related_name="segment_changes",
+        db_index=False,
+    )
+    # Nothing: the customer's first place.
+    from_segment = models.ForeignKey(
+        Segment, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    to_segment = models.ForeignKey(
+        Segment, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    # Copied from the publication, so that every question reads one table.
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["publication", "customer"], name="one_change_per_publication"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["customer", "at"], name="changes_of_customer"),
+            # Who came and who left, newest first, page by page.
+            models.Index(fields=["to_segment", "-at", "-id"], name="changes_into"),
+            models.Index(fields=["from_segment", "-at", "-id"], name="changes_out_of"),
+            # Counts by month read this index and no row.
+            models.Index(
+                fields=["at", "from_segment", "to_segment"], name="changes_at"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"customer {self.customer_id} into segment {self.to_segment_id}"

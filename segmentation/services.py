@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from customers.models import Customer
@@ -25,7 +24,7 @@ from segmentation.clustering.model import (
 )
 from segmentation.corrections import changed_since
 from segmentation.emotion.families import FAMILIES
-from segmentation.errors import NothingToSort, RunNotPublishable
+from segmentation.errors import NothingToSort
 from segmentation.frames import (
     FAMILY_PACKED,
     SECONDS_A_DAY,
@@ -35,6 +34,8 @@ from segmentation.frames import (
     load_texts,
     pack_sums,
 )
+from segmentation.history import finish_publications
+from segmentation.keeping import thin_runs
 from segmentation.models import (
     Correction,
     EmotionProfile,
@@ -42,8 +43,10 @@ from segmentation.models import (
     Membership,
     Segment,
     SegmentationRun,
+    SegmentChange,
 )
 from segmentation.profile.events import IntArray, Texts
+from segmentation.publishing import nowhere, publish_run
 from segmentation.scoring import (
     Progress,
     ScoreReport,
@@ -55,6 +58,8 @@ from segmentation.scoring import (
 # Rows a transaction: the writer is free in between.
 CHUNK = 5000
 SEGMENTER = "anchored"
+# Longer than the timetable lets a refresh take.
+GIVEN_UP_AFTER = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +107,17 @@ def refresh_segments(
     run = fit_run(at=at, seed=seed)
     if run.state == SegmentationRun.State.FITTED:
         run = publish_run(run, at=at)
+    thin_runs(at=at)
     return RefreshReport(scores, run)
 
 
 def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
-    """Refresh when there is something to read, or customers nobody has sorted yet."""
+    """Refresh when there is something to read, or customers nobody has sorted yet.
+
+    What a crash left half done is finished first.
+    """
+    finish_publications()
+    thin_runs(at=at)
     run = published_run()
     sorted_already = run is not None and run.customers == Customer.objects.count()
     waiting = SegmentationRun.objects.filter(state=SegmentationRun.State.WAITING)
@@ -116,9 +127,24 @@ def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
         score_interactions()
         return None
     news = unscored().exists() or outdated().exists()
-    if run and sorted_already and not news and not changed_since(run.fitted_at):
+    if (
+        run
+        and sorted_already
+        and not news
+        and not changed_since(run.fitted_at)
+        and not _given_up(run, at=at)
+    ):
         return None
     return refresh_segments(at=at)
+
+
+def _given_up(run: SegmentationRun, *, at: datetime) -> bool:
+    """A later run was begun and never came into use: what it had read still counts."""
+    return SegmentationRun.objects.filter(
+        pk__gt=run.pk,
+        state__in=[SegmentationRun.State.SORTING, SegmentationRun.State.FITTED],
+        fitted_at__lt=at - GIVEN_UP_AFTER,
+    ).exists()
 
 
 def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
@@ -147,40 +173,14 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     _write_memberships(run, people, profiles, found, settled, at=at)
     _write_profiles(people, profiles, texts, at=at)
     run.waits_because = _why_wait(run.quality) if before else ""
-    if run.waits_because:
-        run.state = SegmentationRun.State.WAITING
-        run.save(update_fields=["state", "waits_because"])
+    waits = bool(run.waits_because)
+    state = SegmentationRun.State.WAITING if waits else SegmentationRun.State.FITTED
+    # One that took so long that a later run has replaced it stays replaced.
+    SegmentationRun.objects.filter(
+        pk=run.pk, state=SegmentationRun.State.SORTING
+    ).update(state=state, waits_because=run.waits_because)
+    run.refresh_from_db(fields=["state", "waits_because"])
     return run
-
-
-def publish_run(
-    run: SegmentationRun, *, at: datetime, approved_by: Any | None = None
-) -> SegmentationRun:
-    """Put a run into use, in one step.
-
-    Raises RunNotPublishable for one that waits and nobody approves, or was replaced.
-    """
-    with transaction.atomic():
-        locked = SegmentationRun.objects.select_for_update().get(pk=run.pk)
-        if locked.state == SegmentationRun.State.SUPERSEDED:
-            raise RunNotPublishable(f"{locked} was replaced by a later one.")
-        if locked.state == SegmentationRun.State.WAITING and approved_by is None:
-            raise RunNotPublishable(
-                f"{locked} waits for approval: {locked.waits_because}"
-            )
-        SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED).exclude(
-            pk=run.pk
-        ).update(state=SegmentationRun.State.SUPERSEDED)
-        # An older version that still waits would undo this one.
-        SegmentationRun.objects.filter(
-            state=SegmentationRun.State.WAITING, pk__lt=run.pk
-        ).update(state=SegmentationRun.State.SUPERSEDED)
-        locked.state = SegmentationRun.State.PUBLISHED
-        locked.published_at = at
-        if isinstance(approved_by, AbstractBaseUser):
-            locked.approved_by = approved_by  # type: ignore[assignment]
-        locked.save(update_fields=["state", "published_at", "approved_by"])
-    return locked
 
 
 def forget_inferences(customer: Customer, *, at: datetime) -> None:
@@ -192,14 +192,9 @@ def forget_inferences(customer: Customer, *, at: datetime) -> None:
         EmotionProfile.objects.filter(customer=customer).delete()
         unknown = Segment.objects.get(key="unknown")
         Membership.objects.filter(customer=customer).update(
-            segment=unknown,
-            probability=0.0,
-            next_best=None,
-            next_probability=0.0,
-            evidence=0.0,
-            since=at,
-            ahead_in_a_row=0,
+            **nowhere(unknown, since=at)
         )
+        SegmentChange.objects.filter(customer=customer).delete()
 
 
 def _standing(

@@ -19,8 +19,9 @@ from segmentation.emotion.families import FAMILIES
 from segmentation.errors import SegmentationError
 from segmentation.models import EmotionScore, Segment, SegmentationRun
 from segmentation.panels import SEGMENT_PAGE
+from segmentation.publishing import publish_run
 from segmentation.scoring import unscored
-from segmentation.services import publish_run, published_run
+from segmentation.services import published_run
 from segmentation.showing import (
     MEMBERS_A_PAGE,
     MEMBERS_SHOWN,

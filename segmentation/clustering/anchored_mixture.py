@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
-from segmentation.clustering.anchors import SEGMENTS, anchor_matrix
+from segmentation.clustering.anchors import LEARN_FROM, SEGMENTS, anchor_matrix
 from segmentation.profile.events import FloatArray, IntArray
 
 __all__ = ["SEGMENTS", "AnchoredMixture", "anchor_matrix", "posterior"]
@@ -23,7 +23,6 @@ __all__ = ["SEGMENTS", "AnchoredMixture", "anchor_matrix", "posterior"]
 TEMPER: Final = 0.8
 COLD_STRENGTH, WARM_STRENGTH = 100.0, 2000.0
 SHARE_STRENGTH: Final = 20.0
-LEARN_FROM: Final = 500
 FIT_AT_MOST: Final = 30_000
 ROUNDS: Final = 50
 

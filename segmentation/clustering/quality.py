@@ -11,6 +11,8 @@ Z_95: Final = 1.96
 LEAST_SHARE: Final = 1e-9
 # Fewer people give no rates and no signature: method.md 3.6.
 PEOPLE_NEEDED: Final = 20
+# Below so many scored customers nothing is reported per segment: method.md 2.2.
+REPORT_FROM: Final = 100
 # A refit that does more than this waits for approval: method.md 2.4.
 RENAMED_MOST: Final = 0.10
 SHIFT_MOST: Final = 0.08

@@ -17,7 +17,8 @@ from campaigns.services import starter_template
 from customers.services import record_interactions
 from customers.sources.history_file import rows
 from demo.sample_shop import write_history
-from segmentation.services import publish_run, refresh_segments
+from segmentation.publishing import publish_run
+from segmentation.services import refresh_segments
 
 # Playwright's loop runs in this thread; the ORM is used beside it on purpose.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

@@ -15,3 +15,54 @@ def generator():
     sys.modules["segment_generator"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def shop(db):
+    """Customers by number, and runs that put them where a test wants them."""
+    return Shop()
+
+
+class Shop:
+    def add(self, count):
+        from customers.models import Customer
+
+        known = Customer.objects.count()
+        return Customer.objects.bulk_create(
+            Customer(external_id=f"c{n}", email=f"c{n}@example.com")
+            for n in range(known, known + count)
+        )
+
+    def sort(self, places, *, at, state="fitted", scored=1000):
+        """A run that is not in use yet; places: {customer: key of a segment}."""
+        from segmentation.models import Membership, Segment, SegmentationRun
+
+        segments = {segment.key: segment for segment in Segment.objects.all()}
+        sizes = dict.fromkeys(segments, 0)
+        for key in places.values():
+            sizes[key] += 1
+        run = SegmentationRun.objects.create(
+            state=state,
+            cut_off=at,
+            segmenter="anchored",
+            model={"customers": scored, "seed": 0, "kappa": 6.5, "temper": 0.8},
+            customers=len(places),
+            quality={"sizes": sizes, "renamed_share": 0.0, "largest_shift": 0.0},
+        )
+        Membership.objects.bulk_create(
+            Membership(
+                run=run,
+                customer=customer,
+                segment=segments[key],
+                probability=0.8,
+                evidence=2.0,
+                since=at,
+            )
+            for customer, key in places.items()
+        )
+        return run
+
+    def publish(self, places, *, at, **more):
+        from segmentation.publishing import publish_run
+
+        return publish_run(self.sort(places, at=at, **more), at=at)

@@ -25,11 +25,11 @@ from segmentation.models import (
     Segment,
     SegmentationRun,
 )
+from segmentation.publishing import publish_run
 from segmentation.services import (
     fit_run,
     forget_inferences,
     memberships_of,
-    publish_run,
     published_run,
     refresh_if_needed,
     refresh_segments,

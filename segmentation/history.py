@@ -1,0 +1,248 @@
+"""Who went from which segment to which, and when: written once, read by month."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import (
+    Case,
+    Count,
+    DateTimeField,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.utils import timezone
+
+from customers.models import Customer
+from segmentation.models import Membership, Publication, Segment, SegmentChange
+
+# Customers a transaction: the writer is free in between.
+CHUNK = 10_000
+MONTHS_SHOWN = 12
+CHANGES_A_PAGE = 20
+_COLUMNS = ("customer_id", "from_segment_id", "to_segment_id", "at", "publication_id")
+
+
+def finish_publications() -> None:
+    """Write what the history of changes still lacks, a chunk of customers at a time.
+
+    Whoever calls it, and however often it was interrupted: each chunk is written with
+    the mark of how far it goes, so nothing is written twice and nothing is left out.
+    """
+    unwritten = Publication.objects.filter(written=False).order_by("pk")
+    for pk in list(unwritten.values_list("pk", flat=True)):
+        while _write_next(pk):
+            pass
+
+
+@transaction.atomic
+def _write_next(pk: int) -> bool:
+    """The changes of the next customers by id; False when there are none left."""
+    publication = Publication.objects.select_for_update(no_key=True).get(pk=pk)
+    if publication.written:
+        return False
+    # Locked: an objection waits until its customer's change is there to be deleted,
+    # or was heard before and leaves no change to write.
+    ids = list(
+        Customer.objects.filter(pk__gt=publication.written_to)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+        .values_list("pk", flat=True)[:CHUNK]
+    )
+    if ids:
+        places = Membership.objects.filter(
+            run_id=publication.run_id,
+            customer_id__gt=publication.written_to,
+            customer_id__lte=ids[-1],
+            customer__profiling_objected_at__isnull=True,
+        )
+        publication.moved += _insert(publication, _moved(publication, places))
+        publication.newly_sorted += _insert(publication, _new(publication, places))
+        publication.written_to = ids[-1]
+    publication.written = len(ids) < CHUNK
+    publication.save(update_fields=["moved", "newly_sorted", "written_to", "written"])
+    return not publication.written
+
+
+def _moved(
+    publication: Publication, places: QuerySet[Membership]
+) -> QuerySet[Membership]:
+    """Those whom the run before had in another segment."""
+    return places.filter(
+        Q(customer__memberships__segment__lt=F("segment_id"))
+        | Q(customer__memberships__segment__gt=F("segment_id")),
+        customer__memberships__run=publication.replaces_id or 0,
+    ).annotate(came_from=F("customer__memberships__segment_id"))
+
+
+def _new(
+    publication: Publication, places: QuerySet[Membership]
+) -> QuerySet[Membership]:
+    """Those whom the run before did not know."""
+    before = Membership.objects.filter(
+        run=publication.replaces_id or 0, customer=OuterRef("customer_id")
+    )
+    return places.filter(~Exists(before)).annotate(
+        came_from=Value(None, output_field=IntegerField())
+    )
+
+
+def _insert(publication: Publication, found: QuerySet[Membership]) -> int:
+    """INSERT ... SELECT: no row passes through here. Returns how many were written."""
+    rows = found.annotate(
+        moment=Value(publication.published_at, output_field=DateTimeField()),
+        because=Value(publication.pk, output_field=IntegerField()),
+    ).values_list("customer_id", "came_from", "segment_id", "moment", "because")
+    selected, parameters = rows.query.get_compiler(connection=connection).as_sql()
+    quote = connection.ops.quote_name
+    table = quote(SegmentChange._meta.db_table)
+    columns = ", ".join(quote(name) for name in _COLUMNS)
+    with connection.cursor() as cursor:
+        # Names of our own; what comes from outside are parameters.
+        cursor.execute(
+            f"INSERT INTO {table} ({columns}) {selected}",
+            parameters,
+        )
+        return int(cursor.rowcount)
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month of the shop: from start up to, not including, end."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """So many changes from one segment to another; start None: a first place."""
+
+    month: int
+    start: int | None
+    end: int
+    changes: int
+
+
+def months_until(at: datetime, *, count: int = MONTHS_SHOWN) -> list[Month]:
+    """The last months, the newest last, in the shop's time zone."""
+    local = timezone.localtime(at)
+    newest = local.year * 12 + local.month - 1
+    edges = [
+        timezone.make_aware(datetime(month // 12, month % 12 + 1, 1))  # noqa: DTZ001
+        for month in range(newest - count + 1, newest + 2)
+    ]
+    return [Month(*pair) for pair in itertools.pairwise(edges)]
+
+
+def flows(months: Sequence[Month]) -> list[Flow]:
+    """Changes by month and pair of segments, added up by the database."""
+    which = Case(
+        *(
+            When(at__gte=month.start, at__lt=month.end, then=Value(index))
+            for index, month in enumerate(months)
+        ),
+        output_field=IntegerField(),
+    )
+    rows = (
+        SegmentChange.objects.filter(at__gte=months[0].start, at__lt=months[-1].end)
+        .annotate(month=which)
+        .values_list("month", "from_segment", "to_segment")
+        .annotate(n=Count("pk"))
+        .order_by("month", "-n")
+    )
+    return [Flow(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ComingsAndGoings:
+    """One month of one segment. came: from another one; first: a first place."""
+
+    month: Month
+    came: int
+    first: int
+    left: int
+
+
+def comings_and_goings(
+    segment: Segment, months: Sequence[Month]
+) -> list[ComingsAndGoings]:
+    """Who entered and who left a segment, month by month, the newest last."""
+    came, first, left = ([0] * len(months) for _ in range(3))
+    for flow in flows(months):
+        if flow.end == segment.pk:
+            (first if flow.start is None else came)[flow.month] += flow.changes
+        if flow.start == segment.pk:
+            left[flow.month] += flow.changes
+    return [
+        ComingsAndGoings(month, *counts)
+        for month, *counts in zip(months, came, first, left, strict=True)
+    ]
+
+
+def entered(segment: Segment, *, after: str = "") -> list[SegmentChange]:
+    """The newest who came, page by page; after: cursor() of the last one seen."""
+    return _page(SegmentChange.objects.filter(to_segment=segment), after)
+
+
+def left(segment: Segment, *, after: str = "") -> list[SegmentChange]:
+    """The newest who went; after: cursor() of the last one seen."""
+    return _page(SegmentChange.objects.filter(from_segment=segment), after)
+
+
+def cursor(page: Sequence[SegmentChange]) -> str:
+    """What asks for the page after this one; empty after the last."""
+    if len(page) < CHANGES_A_PAGE:
+        return ""
+    return f"{page[-1].at.isoformat()}_{page[-1].pk}"
+
+
+def _page(found: QuerySet[SegmentChange], after: str) -> list[SegmentChange]:
+    moment, _, pk = after.partition("_")
+    try:
+        at, last = datetime.fromisoformat(moment), int(pk)
+    except ValueError:
+        pass
+    else:
+        if timezone.is_aware(at):
+            found = found.filter(Q(at__lt=at) | Q(at=at, pk__lt=last))
+    return list(
+        found.select_related("customer", "from_segment", "to_segment").order_by(
+            "-at", "-pk"
+        )[:CHANGES_A_PAGE]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A customer was in this segment from then until then; None: still is."""
+
+    segment: Segment
+    since: datetime | None
+    until: datetime | None
+
+
+def stays_of(customer: Customer) -> list[Stay]:
+    """A customer's segments over time, the oldest first; none without a change."""
+    changes = list(
+        SegmentChange.objects.filter(customer=customer)
+        .select_related("from_segment", "to_segment")
+        .order_by("at", "pk")
+    )
+    if not changes:
+        return []
+    stays = []
+    if changes[0].from_segment is not None:
+        stays.append(Stay(changes[0].from_segment, None, changes[0].at))
+    ends: list[datetime | None] = [change.at for change in changes[1:]]
+    for change, until in zip(changes, [*ends, None], strict=True):
+        stays.append(Stay(change.to_segment, change.at, until))
+    return stays
