@@ -61,6 +61,12 @@ UNFOLD: dict[str, Any] = {
                         ),
                     },
                     {
+                        **_page("Runs", "history", "segmentation:runs"),
+                        "permission": lambda request: request.user.has_perm(
+                            "segmentation.view_segmentationrun"
+                        ),
+                    },
+                    {
                         **_page(
                             "For a person", "volunteer_activism", "segmentation:to_read"
                         ),

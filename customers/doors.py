@@ -1,11 +1,16 @@
 """The way into pages of our own inside the admin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
@@ -23,3 +28,10 @@ def shown_page(request: HttpRequest, template: str, /, **context: Any) -> HttpRe
     return TemplateResponse(
         request, template, {**admin.site.each_context(request), **context}
     )
+
+
+def download(lines: Iterator[str], name: str, kind: str) -> HttpResponseBase:
+    """A file that goes out while it is made."""
+    response = StreamingHttpResponse(lines, content_type=kind)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

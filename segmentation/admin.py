@@ -9,7 +9,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from customers.admin import FactAdmin
-from segmentation.models import Publication, Segment, SegmentationRun
+from segmentation.models import Segment, SegmentationRun
 from segmentation.tones import TONE_NAMES
 
 
@@ -43,9 +43,3 @@ class SegmentAdmin(ModelAdmin):
 class SegmentationRunAdmin(FactAdmin):
     list_display = ["pk", "state", "cut_off", "customers", "published_at"]
     exclude = ["model"]
-
-
-@admin.register(Publication)
-class PublicationAdmin(FactAdmin):
-    list_display = ["published_at", "kind", "run", "replaces", "published_by", "moved"]
-    list_select_related = ["run", "replaces", "published_by"]

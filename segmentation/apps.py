@@ -7,9 +7,10 @@ class SegmentationConfig(AppConfig):
 
     def ready(self) -> None:
         from customers.objection import FORGET
-        from segmentation import canonical, customer_panel
+        from segmentation import canonical, customer_panel, history_panels
         from segmentation.services import forget_inferences
 
         post_migrate.connect(canonical.add_missing, sender=self)
         customer_panel.install()
+        history_panels.install()
         FORGET.append(forget_inferences)

@@ -100,3 +100,36 @@ def mini_bar(ratio: float) -> MiniBar:
 def curve(start: float, end: float) -> str:
     """A curve of the movement picture from the left to the right list, in per cent."""
     return f"M0 {start:.1f} C45 {start:.1f} 55 {end:.1f} 100 {end:.1f}"
+
+
+# Pixels above, and below, the middle line of month_bars().
+HALF_PX = 52.0
+
+
+@dataclass(frozen=True, slots=True)
+class MonthBar:
+    """A month's columns above and below the middle line; across in %, down in px."""
+
+    left: float
+    width: float
+    up: float
+    down: float
+
+    @property
+    def top(self) -> float:
+        return HALF_PX - self.up
+
+
+def month_bars(came: Sequence[int], went: Sequence[int]) -> list[MonthBar]:
+    """Who came above the line, who went below it, on one scale."""
+    most = max([*came, *went, 1])
+    step = 100 / max(1, len(came))
+    return [
+        MonthBar(
+            step * (index + 0.15),
+            0.7 * step,
+            HALF_PX * up / most,
+            HALF_PX * down / most,
+        )
+        for index, (up, down) in enumerate(zip(came, went, strict=True))
+    ]

@@ -1,6 +1,5 @@
 """Doors: one text and why it reads so, the shop's words, messages for a person."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -13,7 +12,6 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    StreamingHttpResponse,
 )
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -24,7 +22,7 @@ from django.views.decorators.http import (
     require_safe,
 )
 
-from customers.doors import shown_page
+from customers.doors import download, shown_page
 from customers.models import Interaction
 from segmentation.corrections import (
     correct_reading,
@@ -328,16 +326,10 @@ def matter(request: HttpRequest, pk: int) -> HttpResponseBase:
 @require_safe
 def corrections_jsonl(request: HttpRequest) -> HttpResponseBase:
     """Standing corrections as labelled rows, to train or evaluate on."""
-    return _download(corrections_as_jsonl(), "corrections.jsonl", "application/jsonl")
+    return download(corrections_as_jsonl(), "corrections.jsonl", "application/jsonl")
 
 
 @require_safe
 def corrections_csv(request: HttpRequest) -> HttpResponseBase:
     """The same for a spreadsheet."""
-    return _download(corrections_as_csv(), "corrections.csv", "text/csv")
-
-
-def _download(lines: Iterator[str], name: str, kind: str) -> HttpResponseBase:
-    response = StreamingHttpResponse(lines, content_type=kind)
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return download(corrections_as_csv(), "corrections.csv", "text/csv")

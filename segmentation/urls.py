@@ -1,23 +1,38 @@
 """Pages of segments, inside the admin."""
 
 from customers.doors import admin_page
-from segmentation import model_view, reading_views, rule_views, views
+from segmentation import (
+    history_views,
+    model_view,
+    reading_views,
+    rule_views,
+    run_views,
+    views,
+)
 
 app_name = "segmentation"
 SEE = "segmentation.view_segment"
 READ = "segmentation.view_emotionscore"
 TEACH = "segmentation.view_correction"
+RUNS = "segmentation.view_segmentationrun"
+DECIDE = "segmentation.change_segmentationrun"
 PERSON = "segmentation.view_sensitivematter"
 RULES = "segmentation.view_rulesegment"
 
 urlpatterns = [
     admin_page("", views.segments, "segments", SEE),
     admin_page("disagreeing/", views.disagreeing, "disagreeing", SEE),
+    admin_page("runs/", run_views.runs, "runs", RUNS),
+    admin_page("runs/compare/", run_views.compare_runs, "compare", RUNS),
+    admin_page("runs/<int:pk>/", run_views.run, "run", RUNS),
+    admin_page("runs/<int:pk>/approve/", run_views.approve, "approve", DECIDE),
+    admin_page("runs/<int:pk>/roll-back/", run_views.roll_back, "roll_back", DECIDE),
+    admin_page("changes/", history_views.changes, "changes", SEE),
     admin_page(
-        "runs/<int:pk>/approve/",
-        views.approve,
-        "approve",
-        "segmentation.change_segmentationrun",
+        "changes.csv",
+        history_views.changes_csv,
+        "changes_csv",
+        "segmentation.view_segmentchange",
     ),
     admin_page("texts/<int:pk>/", reading_views.text, "text", READ),
     admin_page("words/", reading_views.words, "words", READ),
@@ -55,4 +70,13 @@ urlpatterns = [
     ),
     admin_page("<slug:key>/", views.segment, "segment", SEE),
     admin_page("<slug:key>/members/", views.members, "members", SEE),
+    admin_page(
+        "<slug:key>/members.csv",
+        history_views.members_csv,
+        "members_csv",
+        "segmentation.view_membership",
+    ),
+    admin_page(
+        "<slug:key>/changes/", history_views.segment_changes, "segment_changes", SEE
+    ),
 ]

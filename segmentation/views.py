@@ -1,25 +1,19 @@
 """Doors: the segments side by side, one segment, its members, texts to check."""
 
-from django.contrib import messages
 from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
-    HttpResponseBase,
-    HttpResponseRedirect,
 )
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from customers.doors import shown_page
 from segmentation.clustering.wording import reads_as
 from segmentation.emotion.families import FAMILIES
-from segmentation.errors import SegmentationError
-from segmentation.models import EmotionScore, Segment, SegmentationRun
+from segmentation.models import EmotionScore, Membership, Segment, SegmentationRun
 from segmentation.panels import SEGMENT_PAGE
-from segmentation.publishing import publish_run
 from segmentation.scoring import unscored
 from segmentation.services import published_run
 from segmentation.showing import (
@@ -69,7 +63,9 @@ def segment(request: HttpRequest, key: str) -> HttpResponse:
         title=shown.name,
         crumbs=[("Segments", reverse("segmentation:segments")), (shown.name, None)],
         segment=shown,
-        finding=reads_as(shown.key, shown.name, line.subtitle),
+        finding=reads_as(
+            shown.key, shown.name, line.subtitle if run.reportable else ""
+        ),
         line=line,
         run=run,
         signature=signature(run, shown),
@@ -88,6 +84,7 @@ def members(request: HttpRequest, key: str) -> HttpResponse:
         raise Http404("No run has been published yet: import a history first.")
     page = members_of(run, shown, after=_after(request))
     last = page[-1].membership if len(page) == MEMBERS_A_PAGE else None
+    may_take = request.user.has_perm("segmentation.view_membership")
     return shown_page(
         request,
         "segmentation/members.html",
@@ -99,6 +96,9 @@ def members(request: HttpRequest, key: str) -> HttpResponse:
         ],
         segment=shown,
         members=page,
+        to_download=(
+            Membership.objects.filter(run=run, segment=shown).count() if may_take else 0
+        ),
         following=f"{last.probability!r}_{last.pk}" if last else "",
     )
 
@@ -126,18 +126,3 @@ def disagreeing(request: HttpRequest) -> HttpResponse:
         crumbs=[("Home", reverse("admin:index")), ("Texts to check", None)],
         scores=scores,
     )
-
-
-@require_POST
-def approve(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Let a waiting run through."""
-    run = get_object_or_404(SegmentationRun, pk=pk)
-    if not request.user.has_perm("segmentation.change_segmentationrun"):
-        messages.error(request, "Approving a run needs the right to change runs.")
-    else:
-        try:
-            publish_run(run, at=timezone.now(), approved_by=request.user)
-            messages.success(request, "The new sorting is in use.")
-        except SegmentationError as problem:
-            messages.error(request, str(problem))
-    return HttpResponseRedirect(reverse("segmentation:segments"))

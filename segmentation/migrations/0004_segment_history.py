@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0001_initial'),
-        ('segmentation', '0002_corrections_words_sensitive'),
+        ('segmentation', '0003_rule_segments'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

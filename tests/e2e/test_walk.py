@@ -17,7 +17,7 @@ from customers.services import record_interactions
 from customers.sources import InteractionRow
 from demo.simulation import Simulation
 from engagement.verdict import CLICK_TOO_SOON_SECONDS
-from segmentation.models import EmotionScore
+from segmentation.models import EmotionScore, SegmentationRun
 from segmentation.scoring import score_interactions
 
 pytestmark = [
@@ -188,6 +188,9 @@ PAGES = [
     "/admin/segments/",
     "/admin/segments/unknown/",
     "/admin/segments/mixed/members/",
+    "/admin/segments/mixed/changes/",
+    "/admin/segments/changes/",
+    "/admin/segments/runs/",
     "/admin/segments/model/",
     "/admin/segments/words/",
     "/admin/segments/to-read/",
@@ -206,7 +209,10 @@ def test_no_page_is_wider_than_its_screen_or_complains(open_page, screen):
     customer = Customer.objects.earliest("pk").pk
     template = EmailTemplate.objects.earliest("pk").pk
     text = EmotionScore.objects.exclude(families=b"").earliest("pk").interaction_id
+    then, now = SegmentationRun.objects.order_by("pk").values_list("pk", flat=True)
     more = [
+        f"/admin/segments/runs/{then}/",
+        f"/admin/segments/runs/compare/?then={then}&now={now}",
         f"/admin/segments/texts/{text}/",
         f"/admin/customers/customer/{customer}/change/",
         f"/admin/campaigns/emailtemplate/{template}/change/",

@@ -234,7 +234,7 @@ def test_a_shop_from_before_the_history_gets_it_from_its_runs(shop, at):
     columns = ["customer", "from_segment", "to_segment", "at"]
     whole = list(SegmentChange.objects.values_list(*columns))
     Publication.objects.all().delete()
-    migration = import_module("segmentation.migrations.0004_publications_so_far")
+    migration = import_module("segmentation.migrations.0005_publications_so_far")
     migration.record(apps, None)
     finish_publications()
     assert list(SegmentChange.objects.values_list(*columns)) == whole

@@ -3,6 +3,7 @@ import pytest
 from segmentation.pictures import (
     curve,
     mini_bar,
+    month_bars,
     signature_bar,
     sparkline,
     spread_labels,
@@ -61,3 +62,15 @@ def test_a_curve_goes_from_list_to_list(start, end):
     path = curve(start, end)
     assert path.startswith(f"M0 {start:.1f}")
     assert path.endswith(f"100 {end:.1f}")
+
+
+def test_who_came_and_who_left_share_one_scale():
+    # Half of 52 px for 2 of 4; each month has a tenth of the picture.
+    bars = month_bars([4] + [0] * 9, [2] + [0] * 9)
+    assert (bars[0].up, bars[0].top, bars[0].down) == (52.0, 0.0, 26.0)
+    assert (bars[1].up, bars[1].top, bars[1].down) == (0.0, 52.0, 0.0)
+    assert bars[9].left + bars[9].width <= 100
+
+
+def test_a_year_without_anybody_is_flat():
+    assert {bar.up for bar in month_bars([0] * 12, [0] * 12)} == {0.0}

@@ -21,6 +21,6 @@ def record(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("segmentation", "0003_segment_history")]
+    dependencies = [("segmentation", "0004_segment_history")]
     # Going back drops the tables with what was recorded.
     operations = [migrations.RunPython(record, migrations.RunPython.noop)]

@@ -1,0 +1,190 @@
+"""Two runs side by side: sizes, who moved from where to where, figures.
+
+The database adds up; a million memberships come back as at most 72 rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from segmentation.models import Membership, Segment, SegmentationRun
+from segmentation.movement import (
+    Move,
+    changed_places,
+    drawn,
+    pairs_between,
+    sizes_of,
+)
+
+MOVERS_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSegment:
+    """One segment in both runs: now = then - left - gone + came + joined."""
+
+    segment: Segment
+    then: int
+    now: int
+    then_share: float
+    now_share: float
+    left: int
+    came: int
+    # In one of the two runs only: erased since, or not known yet.
+    gone: int
+    joined: int
+
+    @property
+    def difference(self) -> float:
+        return self.now_share - self.then_share
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    start: Segment
+    end: Segment
+    customers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """Somebody who is elsewhere now."""
+
+    place: Membership
+    came_from: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of both runs: a name, the values, and how they are written."""
+
+    name: str
+    then: Any
+    now: Any
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    before: SegmentationRun
+    after: SegmentationRun
+    rows: tuple[ComparedSegment, ...]
+    pairs: tuple[Pair, ...]
+    moves: tuple[Move, ...]
+    into: Segment | None
+    # It is still kept of both who was in which segment.
+    kept: bool
+    movers: tuple[Mover, ...]
+    figures: tuple[Figure, ...]
+
+    @property
+    def moved(self) -> int:
+        return sum(pair.customers for pair in self.pairs)
+
+    @property
+    def reportable(self) -> bool:
+        return self.before.reportable and self.after.reportable
+
+
+def compare(before: SegmentationRun, after: SegmentationRun) -> Comparison:
+    """What the later run does otherwise than the earlier one."""
+    segments = {segment.pk: segment for segment in Segment.objects.all()}
+    kept = not (before.thinned_at or after.thinned_at)
+    then = sizes_of(before) if kept else _stated(before, segments)
+    now = sizes_of(after) if kept else _stated(after, segments)
+    both = pairs_between(before, after) if kept else []
+    moved = [pair for pair in both if pair[0] != pair[1]]
+    moves, into = drawn(moved)
+    return Comparison(
+        before=before,
+        after=after,
+        kept=kept,
+        rows=tuple(
+            _row(segment, then, now, both if kept else None)
+            for segment in segments.values()
+        ),
+        pairs=tuple(
+            Pair(segments[start], segments[end], count) for start, end, count in moved
+        ),
+        moves=moves,
+        into=into,
+        movers=_movers(before, after, segments) if moved else (),
+        figures=_figures(before, after),
+    )
+
+
+def _row(
+    segment: Segment,
+    then: dict[int, int],
+    now: dict[int, int],
+    both: list[tuple[int, int, int]] | None,
+) -> ComparedSegment:
+    pk = segment.pk
+    left = came = stayed = 0
+    for start, end, count in both or ():
+        stayed += count if start == end == pk else 0
+        left += count if start == pk != end else 0
+        came += count if end == pk != start else 0
+    was, is_ = then.get(pk, 0), now.get(pk, 0)
+    return ComparedSegment(
+        segment=segment,
+        then=was,
+        now=is_,
+        then_share=was / (sum(then.values()) or 1),
+        now_share=is_ / (sum(now.values()) or 1),
+        left=left,
+        came=came,
+        gone=was - left - stayed if both is not None else 0,
+        joined=is_ - came - stayed if both is not None else 0,
+    )
+
+
+def _stated(run: SegmentationRun, segments: dict[int, Segment]) -> dict[int, int]:
+    """Sizes as they were written down with the run."""
+    sizes = run.quality.get("sizes", {})
+    return {pk: sizes.get(segment.key, 0) for pk, segment in segments.items()}
+
+
+def _movers(
+    before: SegmentationRun, after: SegmentationRun, segments: dict[int, Segment]
+) -> tuple[Mover, ...]:
+    places = (
+        changed_places(before, after)
+        .select_related("customer", "segment")
+        .order_by("customer_id")[:MOVERS_SHOWN]
+    )
+    return tuple(Mover(place, segments[place.came_from]) for place in places)
+
+
+def _figures(before: SegmentationRun, after: SegmentationRun) -> tuple[Figure, ...]:
+    """What is written down of a run's fit, and by which it can be judged."""
+
+    def figure(name: str, written: str, of: Callable[[SegmentationRun], Any]) -> Figure:
+        return Figure(name, of(before), of(after), written)
+
+    return (
+        figure("Customers", "number", lambda run: run.customers),
+        figure("Of these with a text that was read", "number", lambda run: run.scored),
+        figure(
+            "Got another name than in the run before",
+            "share",
+            lambda run: run.quality.get("renamed_share"),
+        ),
+        figure(
+            "Largest shift of a share, in points",
+            "points",
+            lambda run: run.quality.get("largest_shift"),
+        ),
+        figure("Texts that everybody is worth", "decimal", _of_model("kappa")),
+        figure("How far evidence is believed", "decimal", _of_model("temper")),
+        figure(
+            "Segments learned from this shop",
+            "yes",
+            lambda run: not run.too_few_to_learn,
+        ),
+        figure("Seed", "plain", _of_model("seed")),
+    )
+
+
+def _of_model(name: str) -> Callable[[SegmentationRun], Any]:
+    return lambda run: run.model.get(name)

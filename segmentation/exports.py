@@ -1,0 +1,81 @@
+"""Lines of CSV for a spreadsheet, one after the other, whatever the size."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+from customers.spreadsheets import formula_safe
+from segmentation.models import Membership, Segment, SegmentationRun, SegmentChange
+
+ROWS_AT_ONCE = 2000
+MEMBERS = (
+    "customer_id",
+    "email",
+    "segment",
+    "segment_name",
+    "probability",
+    "next_best",
+    "evidence",
+    "since",
+)
+CHANGES = ("customer_id", "email", "from", "to", "at", "run")
+
+
+def members_as_csv(run: SegmentationRun, segment: Segment) -> Iterator[str]:
+    """Who is in a segment of a run, surest first."""
+    rows = (
+        Membership.objects.filter(run=run, segment=segment)
+        .order_by("-probability", "pk")
+        .values_list(
+            "customer__external_id",
+            "customer__email",
+            "segment__key",
+            "segment__name",
+            "probability",
+            "next_best__key",
+            "evidence",
+            "since",
+        )
+    )
+    return _lines(
+        MEMBERS,
+        (
+            (*names, round(sure, 4), rival or "", round(evidence, 3), since.isoformat())
+            for *names, sure, rival, evidence, since in rows.iterator(
+                chunk_size=ROWS_AT_ONCE
+            )
+        ),
+    )
+
+
+def changes_as_csv() -> Iterator[str]:
+    """Every change of segment, the oldest first."""
+    rows = SegmentChange.objects.order_by("at", "pk").values_list(
+        "customer__external_id",
+        "customer__email",
+        "from_segment__key",
+        "to_segment__key",
+        "at",
+        "publication__run",
+    )
+    return _lines(
+        CHANGES,
+        (
+            (who, email, start or "", end, at.isoformat(), run)
+            for who, email, start, end, at, run in rows.iterator(
+                chunk_size=ROWS_AT_ONCE
+            )
+        ),
+    )
+
+
+def _lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    line = io.StringIO()
+    writer = csv.writer(line)
+    writer.writerow(head)
+    yield line.getvalue()
+    for row in rows:
+        line.seek(0)
+        line.truncate()
+        writer.writerow([formula_safe(value) for value in row])
+        yield line.getvalue()

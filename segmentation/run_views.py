@@ -1,0 +1,178 @@
+"""Doors: runs as versions, the way back to one, two side by side."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Prefetch
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from customers.doors import shown_page
+from segmentation.clustering.anchors import SEGMENTS
+from segmentation.comparing import compare
+from segmentation.emotion.families import FAMILIES
+from segmentation.errors import SegmentationError
+from segmentation.keeping import KEPT_BEFORE
+from segmentation.models import Publication, Segment, SegmentationRun
+from segmentation.publishing import publish_run, roll_back_to
+from segmentation.services import published_run
+
+RUNS_A_PAGE = 20
+PUBLICATIONS_SHOWN = 20
+MAY_CHANGE = "segmentation.change_segmentationrun"
+
+
+@require_safe
+def runs(request: HttpRequest) -> HttpResponse:
+    """Every run, newest first: what it did, who let it through, the way back."""
+    found = SegmentationRun.objects.order_by("-pk")
+    before = request.GET.get("before", "")
+    if before.isdecimal():
+        found = found.filter(pk__lt=int(before[:18]))
+    page = list(
+        found.select_related("approved_by").prefetch_related(
+            Prefetch(
+                "publications",
+                Publication.objects.select_related("published_by"),
+                to_attr="known_publications",
+            )
+        )[:RUNS_A_PAGE]
+    )
+    segments = list(Segment.objects.all())
+    return shown_page(
+        request,
+        "segmentation/runs.html",
+        title="Runs",
+        crumbs=[("Segments", reverse("segmentation:segments")), ("Runs", None)],
+        lines=[_line(run, segments) for run in page],
+        segments=segments,
+        in_use=published_run(),
+        kept=KEPT_BEFORE,
+        following=page[-1].pk if len(page) == RUNS_A_PAGE else None,
+        publications=Publication.objects.select_related(
+            "run", "replaces", "published_by"
+        )[:PUBLICATIONS_SHOWN],
+        may_change=request.user.has_perm(MAY_CHANGE),
+    )
+
+
+def _line(run: SegmentationRun, segments: Iterable[Segment]) -> dict[str, Any]:
+    known: list[Publication] = getattr(run, "known_publications", [])
+    return {
+        "run": run,
+        "shares": _shares(run, segments) if run.reportable else [],
+        "publication": known[0] if known else None,
+        "may_go_back": _may_go_back(run),
+    }
+
+
+def _may_go_back(run: SegmentationRun) -> bool:
+    return (
+        run.state == SegmentationRun.State.SUPERSEDED
+        and run.published_at is not None
+        and run.thinned_at is None
+    )
+
+
+def _shares(
+    run: SegmentationRun, segments: Iterable[Segment]
+) -> list[tuple[Segment, int, float]]:
+    """Each segment with its customers and their share, in the fixed order."""
+    sizes = run.quality.get("sizes", {})
+    total = sum(sizes.values()) or 1
+    return [
+        (segment, sizes.get(segment.key, 0), sizes.get(segment.key, 0) / total)
+        for segment in segments
+    ]
+
+
+@require_safe
+def run(request: HttpRequest, pk: int) -> HttpResponse:
+    """One run: its cut-off, anchors, base mix, figures, and when it was in use."""
+    shown = get_object_or_404(
+        SegmentationRun.objects.select_related("approved_by"), pk=pk
+    )
+    model = shown.model
+    in_use = published_run()
+    return shown_page(
+        request,
+        "segmentation/run.html",
+        title=f"Run {shown.pk}",
+        crumbs=[
+            ("Segments", reverse("segmentation:segments")),
+            ("Runs", reverse("segmentation:runs")),
+            (f"Run {shown.pk}", None),
+        ],
+        run=shown,
+        in_use=in_use if in_use != shown else None,
+        shares=_shares(shown, Segment.objects.all()) if shown.reportable else [],
+        families=FAMILIES,
+        anchors=list(zip(SEGMENTS, model.get("anchors", []), strict=False)),
+        mix=model.get("mix", []),
+        renamed=shown.quality.get("renamed_share"),
+        shift=shown.quality.get("largest_shift"),
+        kappa=model.get("kappa"),
+        temper=model.get("temper"),
+        seed=model.get("seed"),
+        publications=shown.publications.select_related("replaces", "published_by"),
+        may_change=request.user.has_perm(MAY_CHANGE),
+        may_go_back=_may_go_back(shown),
+    )
+
+
+@require_POST
+def approve(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Let a waiting run through."""
+    waiting = get_object_or_404(SegmentationRun, pk=pk)
+    try:
+        publish_run(waiting, at=timezone.now(), approved_by=request.user)
+        messages.success(request, "The new sorting is in use.")
+    except SegmentationError as problem:
+        messages.error(request, str(problem))
+    return redirect("segmentation:segments")
+
+
+@require_POST
+def roll_back(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Put an earlier run into use again."""
+    earlier = get_object_or_404(SegmentationRun, pk=pk)
+    try:
+        roll_back_to(
+            earlier, at=timezone.now(), by=cast(AbstractBaseUser, request.user)
+        )
+        messages.success(
+            request,
+            f"Run {pk} is in use again. The next run waits for your approval.",
+        )
+    except SegmentationError as problem:
+        messages.error(request, str(problem))
+    return redirect("segmentation:runs")
+
+
+@require_safe
+def compare_runs(request: HttpRequest) -> HttpResponse:
+    """Two runs side by side: ?then=3&now=4."""
+    then, now = (_asked_run(request, name) for name in ("then", "now"))
+    return shown_page(
+        request,
+        "segmentation/compare.html",
+        title=f"Run {then.pk} and run {now.pk}",
+        crumbs=[
+            ("Segments", reverse("segmentation:segments")),
+            ("Runs", reverse("segmentation:runs")),
+            ("Side by side", None),
+        ],
+        found=compare(then, now),
+    )
+
+
+def _asked_run(request: HttpRequest, name: str) -> SegmentationRun:
+    asked = request.GET.get(name, "")
+    if not asked.isdecimal():
+        raise Http404("Two runs are needed to compare: ?then=3&now=4.")
+    return get_object_or_404(SegmentationRun, pk=int(asked[:18]))

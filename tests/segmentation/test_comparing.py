@@ -1,0 +1,105 @@
+from datetime import timedelta
+from random import Random
+
+import pytest
+from django.db import connection
+
+from segmentation.comparing import MOVERS_SHOWN, compare
+from segmentation.models import SegmentationRun
+from segmentation.movement import changed_places, movement, pairs_between
+
+KEYS = ["frustrated", "anxious", "trusting", "mixed", "unknown"]
+
+
+def row(found, key):
+    return next(one for one in found.rows if one.segment.key == key)
+
+
+def test_shares_stand_side_by_side_with_their_difference(shop, at):
+    ann, ben, cat, dan = shop.add(4)
+    before = shop.publish(dict.fromkeys([ann, ben, cat, dan], "anxious"), at=at)
+    after = shop.publish(
+        {ann: "anxious", ben: "trusting", cat: "trusting", dan: "trusting"}, at=at
+    )
+    found = compare(before, after)
+    anxious = row(found, "anxious")
+    assert (anxious.then_share, anxious.now_share) == (1.0, 0.25)
+    assert anxious.difference == -0.75
+    assert [(one.start.key, one.end.key, one.customers) for one in found.pairs] == [
+        ("anxious", "trusting", 3)
+    ]
+    assert [mover.place.customer for mover in found.movers] == [ben, cat, dan]
+    assert found.into.key == "trusting"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_sums_of_a_comparison_close(shop, at, seed):
+    random, people = Random(seed), shop.add(30)
+
+    def some():
+        chosen = random.sample(people, random.randint(5, 30))
+        return {one: random.choice(KEYS) for one in chosen}
+
+    before, after = shop.sort(some(), at=at), shop.sort(some(), at=at)
+    found = compare(before, after)
+    for one in found.rows:
+        assert one.now == one.then - one.left - one.gone + one.came + one.joined
+        assert min(one.left, one.gone, one.came, one.joined) >= 0
+    assert sum(one.then for one in found.rows) == before.customers
+    assert sum(one.now for one in found.rows) == after.customers
+    assert sum(one.left for one in found.rows) == found.moved
+    assert sum(one.came for one in found.rows) == found.moved
+    assert sum(one.difference for one in found.rows) == pytest.approx(0)
+
+
+def test_the_first_fifty_who_moved_are_named(shop, at):
+    people = shop.add(MOVERS_SHOWN + 10)
+    before = shop.sort(dict.fromkeys(people, "anxious"), at=at)
+    after = shop.sort(dict.fromkeys(people, "mixed"), at=at)
+    found = compare(before, after)
+    assert (found.moved, len(found.movers)) == (60, 50)
+
+
+def test_of_a_run_that_was_thinned_the_sizes_remain(shop, at):
+    people = shop.add(3)
+    before = shop.publish(dict.fromkeys(people, "anxious"), at=at)
+    after = shop.publish(dict.fromkeys(people, "mixed"), at=at)
+    before.memberships.all().delete()
+    SegmentationRun.objects.filter(pk=before.pk).update(thinned_at=at)
+    before.refresh_from_db()
+    found = compare(before, after)
+    assert not found.kept
+    assert (row(found, "anxious").then, row(found, "mixed").now) == (3, 3)
+    assert found.pairs == found.movers == ()
+
+
+def test_a_comparison_asks_a_few_questions_whatever_the_size(
+    shop, at, django_assert_max_num_queries
+):
+    people = shop.add(40)
+    before = shop.sort(dict.fromkeys(people, "anxious"), at=at)
+    after = shop.sort(dict.fromkeys(people, "mixed"), at=at)
+    with django_assert_max_num_queries(7):
+        compare(before, after)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a plan of SQLite's")
+def test_two_runs_are_joined_by_indexes_alone(shop, at):
+    people = shop.add(5)
+    before = shop.sort(dict.fromkeys(people, "anxious"), at=at)
+    after = shop.sort(dict.fromkeys(people, "mixed"), at=at)
+    plan = changed_places(before, after).explain().splitlines()
+    assert [line for line in plan if "SCAN" in line] == []
+    # Both runs are walked through by customer.
+    assert sum("(run_id=? AND customer_id" in line for line in plan) == 2
+
+
+def test_the_home_pages_movement_leaves_out_who_stayed(shop, at):
+    ann, ben = shop.add(2)
+    shop.publish({ann: "anxious", ben: "mixed"}, at=at)
+    run = shop.publish({ann: "anxious", ben: "trusting"}, at=at + timedelta(days=1))
+    found = movement(run)
+    assert len(pairs_between(found.since, run)) == 2
+    assert [(one.start.key, one.end.key) for one in found.moves] == [
+        ("mixed", "trusting")
+    ]
