@@ -142,8 +142,9 @@ def test_a_text_is_explained_corrected_and_left_alone_in_another_language(
     page, name = watched.page, suffix(screen)
     ticket = wrote(
         "The sofa came on the third date you gave me, with a leg missing. I was told "
-        "somebody would ring on Monday. It is Thursday. The fabric is lovely, I will "
-        "say that, but I am not paying a second delivery so that you can bring the leg."
+        "somebody would ring on Monday. It is Thursday and nobody has. Your own office "
+        "says it was loaded without the leg, and now you want to charge me a second "
+        "delivery. I will not pay for your mistake."
     )
     watched.go(f"/admin/segments/texts/{ticket.pk}/")
     assert "This text reads as anger" in page.content()
