@@ -125,7 +125,9 @@ def _head(found: Mapping[str, Any]) -> list[str]:
         f"nine families. Base: {about['base']} (Apache-2.0), fine-tuned on GoEmotions "
         f"(43,410 texts, Demszky et al. 2020, CC BY 4.0) and on "
         f"{about['customer_texts']:,} customer texts of our own, each labelled by two "
-        "readers (`segmentation/emotion/corpus`). Constants of valence and arousal: "
+        "readers (`segmentation/emotion/corpus`). "
+        f"{_of_head(about)}"
+        "Constants of valence and arousal: "
         "Glasgow Norms (Scott et al. 2019, CC BY). Trained on nothing else: other public "
         "emotion sets are non-commercial, share-alike or for research only.",
         "",
@@ -137,6 +139,18 @@ def _head(found: Mapping[str, Any]) -> list[str]:
         ),
         "",
     ]
+
+
+def _of_head(about: Mapping[str, Any]) -> str:
+    """What the lexical head adds to a logit; nothing of weights without one."""
+    share = about.get("lexical_share")
+    if not share:
+        return ""
+    return (
+        f"{share:.0%} of each label's logit come from a lexical head beside the "
+        "encoder: logistic regressions over word pieces and pairs of them, fitted on the "
+        "same texts. "
+    )
 
 
 def _figures(found: Mapping[str, Any]) -> list[str]:

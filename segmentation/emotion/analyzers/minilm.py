@@ -1,8 +1,10 @@
-"""The shipped classifier: MiniLM fine-tuned, int8, through onnxruntime.
+"""The shipped classifier: MiniLM fine-tuned, int8, through onnxruntime, and beside it a
+lexical head.
 
 What it was trained on, its figures and its limits: ../weights/card.md.
 """
 
+import hashlib
 import json
 import os
 import threading
@@ -17,7 +19,9 @@ from numpy.typing import NDArray
 
 from segmentation.emotion.analyzers.base import MOST_PIECES
 from segmentation.emotion.families import FLAGS, LABELS, NEUTRAL_LABEL, FloatArray
+from segmentation.emotion.lexical import LexicalHead, lexical_head
 from segmentation.emotion.weights import (
+    FILES,
     FOLDER,
     WeightsDamaged,
     shipped_digests,
@@ -33,6 +37,7 @@ class _Loaded:
     pid: int
     session: ort.InferenceSession
     tokenizer: WordPiece
+    lexical: LexicalHead
 
 
 class MiniLM:
@@ -50,7 +55,10 @@ class MiniLM:
 
     @property
     def version(self) -> str:
-        return "minilm-" + shipped_digests(self._folder)["model.int8.onnx"][:12]
+        """Of everything that scores depend on: two heads beside one encoder differ."""
+        digests = shipped_digests(self._folder)
+        of_all = "".join(digests.get(name, "") for name in FILES)
+        return "minilm-" + hashlib.sha256(of_all.encode()).hexdigest()[:12]
 
     @cached_property
     def thresholds(self) -> FloatArray:
@@ -110,6 +118,7 @@ class MiniLM:
                     tokenizer=WordPiece(
                         _vocabulary(verified("vocab.txt", self._folder))
                     ),
+                    lexical=lexical_head(verified("lexical.npz", self._folder)),
                 )
             return self._loaded
 
@@ -137,7 +146,13 @@ def _contributions(
     np.add.at(added, owners, logits[start:-1])
     counts = np.bincount(owners, minlength=len(parts))[:, None]
     added += counts / len(owners) * (logits[:start].sum(axis=0) + logits[-1])
-    return np.asarray(added / len(framed))
+    added /= len(framed)
+    if of_customers:
+        of_labels = slice(0, len(LABELS))
+        added[:, of_labels] *= 1 - loaded.lexical.share
+        said = loaded.lexical.logits(np.array(loaded.tokenizer.framed(flat), np.int64))
+        np.add.at(added[:, of_labels], owners, loaded.lexical.share * said)
+    return np.asarray(added)
 
 
 def _session(model: bytes) -> ort.InferenceSession:

@@ -5,15 +5,18 @@ the base, in part from the true labels and in part from what both say together
 (born-again networks, Furlanello et al. 2018), every comment once as a comment and once
 as a customer's text. Stage 2 goes on from there with our own customer texts, which
 carry the labels of both their readers, beside GoEmotions, of which it goes on saying
-what it said (learning without forgetting, Li and Hoiem 2016).
+what it said (learning without forgetting, Li and Hoiem 2016). Beside the network stands
+a lexical head, fitted on both sets by itself.
 """
 
 import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +54,7 @@ from segmentation.emotion.training.export import (
     write_onnx,
 )
 from segmentation.emotion.training.fitting import Stage, fit
+from segmentation.emotion.training.lexical import fit_lexical
 from segmentation.emotion.weights import write_sums
 from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
 
@@ -63,7 +67,15 @@ Say = Callable[[str], None]
 
 
 def _second(seed: int) -> Stage:
-    return Stage(epochs=1, rate=8e-5, seed=seed, flag_weight=4.0, mosaic_share=0.1)
+    return Stage(
+        epochs=1,
+        rate=8e-5,
+        seed=seed,
+        flag_weight=4.0,
+        comment_weight=2.5,
+        mosaic_share=0.1,
+        threads=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,7 @@ class Recipe:
     again: Stage = field(default_factory=lambda: Stage(epochs=1.5, rate=1.5e-4, seed=3))
     second: tuple[Stage, ...] = (_second(seed=2), _second(seed=5))
     second_share: float = 0.93
+    lexical_share: float = 0.25
     soft_share: float = 0.6
     marked_share: float = 0.5
     customer_rounds: int = 2
@@ -105,6 +118,13 @@ def check_corpus(texts: Sequence[CustomerText]) -> None:
             raise CorpusTooAlike(
                 f"{len(pairs)} pairs of training texts are {what}, the first:\n{shown}"
             )
+
+
+def chosen_texts(recipe: Recipe) -> list[CustomerText]:
+    """The customer texts this recipe trains on, shuffled."""
+    texts = training_texts()
+    order = np.random.default_rng(recipe.seed).permutation(len(texts))
+    return [texts[row] for row in order[: recipe.most_customer_texts]]
 
 
 def prepared(text: str) -> str:
@@ -157,22 +177,24 @@ def train(data: Path, work: Path, recipe: Recipe, *, say: Say) -> Path:
     reddit = reddit_examples(goemotions.load(data, "train"), tokenizer)
     mark = tokenizer.customer_mark
     again = _first_stage(reddit, work, recipe, mark, say=say)
-    texts = training_texts()
-    chance = np.random.default_rng(recipe.seed)
-    order = chance.permutation(len(texts))[: recipe.most_customer_texts]
-    own = customer_examples([texts[row] for row in order], tokenizer)
+    own = customer_examples(chosen_texts(recipe), tokenizer)
     comments = replace(
         reddit, pieces=_marked(reddit.pieces, recipe.marked_share, mark, recipe.seed)
     ).pick(range(len(reddit))[: recipe.most_comments])
     say("what it says of GoEmotions so far")
     comments = _saying(comments, predict(loaded(again), comments.pieces), share=1.0)
     both = comments + own.pick(np.tile(np.arange(len(own)), recipe.customer_rounds))
-    ends = []
-    for stage in recipe.second:
-        say(f"stage 2: {len(both):,} rows, {len(own):,} customer texts among them")
-        end = work / f"second-{stage.seed}.pt"
-        fit(both, stage, start=again, out=end)
-        ends.append(torch.load(end, weights_only=True))
+    say(f"stage 2: {len(both):,} rows, {len(own):,} customer texts among them")
+    # Side by side with a thread each: sooner done than one after the other with two.
+    paths = [work / f"second-{stage.seed}.pt" for stage in recipe.second]
+    with ProcessPoolExecutor(len(paths), mp_context=get_context("spawn")) as pool:
+        fits = [
+            pool.submit(fit, both, stage, start=again, out=path)
+            for stage, path in zip(recipe.second, paths, strict=True)
+        ]
+        for done in fits:
+            done.result()
+    ends = [torch.load(path, weights_only=True) for path in paths]
     out = work / "second.pt"
     start = torch.load(again, weights_only=True)
     torch.save(blended(start, ends, recipe.second_share), out)
@@ -246,8 +268,8 @@ def loaded(path: Path) -> Encoder:
     return network
 
 
-def export(checkpoint: Path, folder: Path, data: Path) -> None:
-    """Write model and vocabulary, then a first meta.json without thresholds."""
+def export(checkpoint: Path, folder: Path, data: Path) -> FloatArray:
+    """Write graph and vocabulary; returns customers' texts' mean logits, (28,)."""
     network = loaded(checkpoint)
     vocabulary = base_vocabulary()
     tokenizer = WordPiece(vocabulary)
@@ -263,7 +285,6 @@ def export(checkpoint: Path, folder: Path, data: Path) -> None:
             network, encode(texts, tokenizer, longest=MAX_PIECES, of_customers=True)
         )
     scores = scores[:, : len(LABELS)]
-    usual = np.log(scores / (1 - scores)).mean(axis=0)
     kept = kept_pieces(vocabulary, seen)
     write_onnx(
         network,
@@ -272,7 +293,33 @@ def export(checkpoint: Path, folder: Path, data: Path) -> None:
         largest,
     )
     (folder / "vocab.txt").write_text("\n".join(kept) + "\n", encoding="utf-8")
-    write_meta(folder, usual_logits=[float(value) for value in usual])
+    return np.asarray(np.log(scores / (1 - scores)).mean(axis=0))
+
+
+def export_lexical(folder: Path, data: Path, recipe: Recipe) -> FloatArray:
+    """Fit and write the lexical head over the vocabulary that lies in the folder;
+    returns its mean logits of customers' texts, (28,)."""
+    pieces = (folder / "vocab.txt").read_text("utf-8").splitlines()
+    tokenizer = WordPiece({piece: number for number, piece in enumerate(pieces)})
+    comments = goemotions.load(data, "train")
+    few = slice(0, recipe.most_comments)
+    customers = chosen_texts(recipe)
+    of_comments = [_framed(spell_emoji(t), tokenizer) for t in comments.texts[few]]
+    of_customers = [_framed(prepared(t.text), tokenizer) for t in customers]
+    said = [reader_targets(text.readers)[0] for text in customers]
+    head = fit_lexical(
+        of_comments + of_customers,
+        np.vstack([comments.labels[few], said]),
+        np.repeat([False, True], [len(of_comments), len(of_customers)]),
+        share=recipe.lexical_share,
+    )
+    (folder / "lexical.npz").write_bytes(head.to_bytes())
+    logits = [head.logits(ids).sum(axis=0) for ids in of_customers]
+    return np.asarray(np.mean(logits, axis=0))
+
+
+def _framed(text: str, tokenizer: WordPiece) -> NDArray[np.int64]:
+    return np.array(tokenizer.framed(tokenizer.pieces(text)), np.int64)
 
 
 def write_meta(folder: Path, **fields: Any) -> None:
@@ -302,14 +349,24 @@ def replace_folder(made: Path, folder: Path) -> None:
 def make(data: Path, work: Path, made: Path, recipe: Recipe, *, say: Say) -> None:
     """All of it: checkpoint, graph, vocabulary, thresholds. made: an empty folder."""
     checkpoint = train(data / "emotion" / "goemotions", work, recipe, say=say)
-    finish(checkpoint, data, made, say=say)
+    finish(checkpoint, data, made, recipe, say=say)
 
 
-def finish(checkpoint: Path, data: Path, made: Path, *, say: Say) -> None:
+def finish(
+    checkpoint: Path, data: Path, made: Path, recipe: Recipe, *, say: Say
+) -> None:
     """From a fitted network to what is shipped of it. made: an empty folder."""
     reddit = data / "emotion" / "goemotions"
-    say("export, thresholds")
-    export(checkpoint, made, reddit)
+    say("export, lexical head, thresholds")
+    share = recipe.lexical_share
+    usual = (1 - share) * export(checkpoint, made, reddit)
+    usual += share * export_lexical(made, reddit, recipe)
+    write_meta(
+        made,
+        usual_logits=[float(value) for value in usual],
+        lexical_share=share,
+        customer_texts=len(training_texts()),
+    )
     write_sums(made)
     dev = goemotions.load(reddit, "dev")
     scores = MiniLM(made, of_customers=False).score([spell_emoji(t) for t in dev.texts])
@@ -317,7 +374,6 @@ def finish(checkpoint: Path, data: Path, made: Path, *, say: Say) -> None:
     write_meta(
         made,
         thresholds=[round(float(cut), 4) for cut in cuts],
-        customer_texts=len(training_texts()),
     )
     write_sums(made)
 

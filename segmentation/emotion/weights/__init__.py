@@ -5,7 +5,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SUMS = "SHA256SUMS"
-FILES = ("model.int8.onnx", "vocab.txt", "meta.json")
+FILES = ("model.int8.onnx", "vocab.txt", "lexical.npz", "meta.json")
 
 
 class WeightsDamaged(Exception):

@@ -107,6 +107,7 @@ class Command(BaseCommand):
             "made": meta["made"],
             "evaluated": datetime.now(UTC).date().isoformat(),
             "customer_texts": meta["customer_texts"],
+            "lexical_share": meta["lexical_share"],
             "files": {
                 name: [(folder / name).stat().st_size, digest]
                 for name, digest in shipped_digests(folder).items()

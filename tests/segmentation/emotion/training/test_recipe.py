@@ -1,6 +1,6 @@
 """One step on 200 rows, from base weights to a graph that reads: never a training."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,7 +64,11 @@ def test_the_graph_reads_as_the_network_does(rows, tmp_path, recipe, shared_data
     step(rows, tmp_path / "one.pt")
     made = tmp_path / "made"
     made.mkdir()
-    recipe.export(tmp_path / "one.pt", made, shared_data / "emotion/goemotions")
+    reddit = shared_data / "emotion/goemotions"
+    usual = recipe.export(tmp_path / "one.pt", made, reddit)
+    few = recipe.Recipe(most_comments=400, most_customer_texts=200, lexical_share=0.0)
+    usual_lexical = recipe.export_lexical(made, reddit, few)
+    recipe.write_meta(made)
     write_sums(made)
     texts = [recipe.prepared(text.text) for text in training_texts()[:40]]
     tokenizer = WordPiece(base_vocabulary())
@@ -74,5 +78,14 @@ def test_the_graph_reads_as_the_network_does(rows, tmp_path, recipe, shared_data
     )
     assert MiniLM(made).score(texts) == pytest.approx(wanted[:, :28], abs=0.06)
     assert (made / "model.int8.onnx").stat().st_size < 24_000_000
-    usual = json.loads((made / "meta.json").read_text())["usual_logits"]
     assert np.isfinite(usual).all()
+    assert np.isfinite(usual_lexical).all()
+
+    recipe.export_lexical(made, reddit, replace(few, lexical_share=0.25))
+    write_sums(made)
+    beside = MiniLM(made).score(texts)
+    assert np.abs(beside - wanted[:, :28]).max() > 0.01  # the head has its say
+    parts = [text.split() for text in texts]
+    added = MiniLM(made).logits(parts)
+    whole = 1 / (1 + np.exp(-np.array([rows.sum(axis=0) for rows in added])))
+    assert whole[:, :28] == pytest.approx(beside, abs=1e-6)  # it adds up over words
