@@ -1,5 +1,6 @@
 import shutil
 
+import numpy as np
 import pytest
 
 from segmentation.emotion.analyzers.minilm import MiniLM
@@ -24,7 +25,9 @@ def test_the_card_names_every_digest_and_licence():
 
 def test_nothing_shipped_is_a_pickle():
     endings = {path.suffix for path in FOLDER.iterdir() if path.is_file()}
-    assert endings <= {".onnx", ".txt", ".json", ".md", ".py", ""}
+    assert endings <= {".onnx", ".txt", ".json", ".npz", ".md", ".py", ""}
+    with np.load(FOLDER / "lexical.npz", allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype.kind in "if" for name in arrays.files)
 
 
 @pytest.fixture
