@@ -4,8 +4,10 @@ from customers.doors import admin_page
 from segmentation import (
     history_views,
     model_view,
+    pin_views,
     reading_views,
     rule_views,
+    run_decisions,
     run_views,
     views,
 )
@@ -25,8 +27,20 @@ urlpatterns = [
     admin_page("runs/", run_views.runs, "runs", RUNS),
     admin_page("runs/compare/", run_views.compare_runs, "compare", RUNS),
     admin_page("runs/<int:pk>/", run_views.run, "run", RUNS),
-    admin_page("runs/<int:pk>/approve/", run_views.approve, "approve", DECIDE),
-    admin_page("runs/<int:pk>/roll-back/", run_views.roll_back, "roll_back", DECIDE),
+    admin_page("runs/<int:pk>/approve/", run_decisions.approve, "approve", DECIDE),
+    admin_page("runs/<int:pk>/decline/", run_decisions.decline, "decline", DECIDE),
+    admin_page(
+        "runs/<int:pk>/roll-back/", run_decisions.roll_back, "roll_back", DECIDE
+    ),
+    admin_page("decisions/<int:pk>/", run_decisions.decision, "decision", RUNS),
+    admin_page(
+        "decisions/<int:pk>/carry-out/", run_decisions.carry_out, "carry_out", DECIDE
+    ),
+    admin_page("pins/", pin_views.pins, "pins", "segmentation.view_pin"),
+    admin_page("customers/<int:pk>/pin/", pin_views.pin, "pin", "segmentation.add_pin"),
+    admin_page(
+        "pins/<int:pk>/remove/", pin_views.unpin, "unpin", "segmentation.change_pin"
+    ),
     admin_page("changes/", history_views.changes, "changes", SEE),
     admin_page(
         "changes.csv",
