@@ -35,6 +35,7 @@ from segmentation.frames import (
     load_texts,
     pack_sums,
 )
+from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
 from segmentation.keeping import thin_runs
 from segmentation.models import (
@@ -192,6 +193,7 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     )
     _write_memberships(run, people, profiles, found, settled, at=at)
     _write_profiles(people, profiles, texts, at=at)
+    look_for_groups(Fit(run, people, texts, deeds, profiles, model), at=at)
     if Pin.objects.filter(ended_at=None).exists():
         place_by_hand(run, at=at)
         count_places(run)

@@ -2,6 +2,7 @@
 
 from customers.doors import admin_page
 from segmentation import (
+    group_views,
     history_views,
     model_view,
     pin_views,
@@ -19,6 +20,8 @@ TEACH = "segmentation.view_correction"
 RUNS = "segmentation.view_segmentationrun"
 DECIDE = "segmentation.change_segmentationrun"
 PERSON = "segmentation.view_sensitivematter"
+GROUPS = "segmentation.view_emergentgroup"
+CHANGE_GROUP = "segmentation.change_emergentgroup"
 RULES = "segmentation.view_rulesegment"
 
 urlpatterns = [
@@ -35,6 +38,14 @@ urlpatterns = [
     admin_page("decisions/<int:pk>/", run_decisions.decision, "decision", RUNS),
     admin_page(
         "decisions/<int:pk>/carry-out/", run_decisions.carry_out, "carry_out", DECIDE
+    ),
+    admin_page("groups/", group_views.groups, "groups", GROUPS),
+    admin_page("groups/<int:pk>/", group_views.group, "group", GROUPS),
+    admin_page(
+        "groups/<int:pk>/accept/", group_views.accept, "accept_group", CHANGE_GROUP
+    ),
+    admin_page(
+        "groups/<int:pk>/dismiss/", group_views.dismiss, "dismiss_group", CHANGE_GROUP
     ),
     admin_page("pins/", pin_views.pins, "pins", "segmentation.view_pin"),
     admin_page("customers/<int:pk>/pin/", pin_views.pin, "pin", "segmentation.add_pin"),

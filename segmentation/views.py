@@ -13,6 +13,7 @@ from customers.doors import shown_page
 from segmentation.clustering.wording import reads_as
 from segmentation.emotion.families import FAMILIES
 from segmentation.models import (
+    EmergentGroup,
     EmotionScore,
     Membership,
     Segment,
@@ -51,6 +52,7 @@ def segments(request: HttpRequest) -> HttpResponse:
         undecided=undecided,
         families=FAMILIES,
         waiting=SegmentationRun.objects.filter(state="waiting").first(),
+        proposals=EmergentGroup.objects.filter(state="open").count(),
         **deciding(),
         unread=unscored().count(),
     )

@@ -42,6 +42,7 @@ def pages(campaign):
         reverse("segmentation:to_read"),
         reverse("segmentation:rules"),
         reverse("segmentation:pins"),
+        reverse("segmentation:groups"),
         reverse("segmentation:new_rule"),
         reverse("segmentation:corrections"),
         reverse("engagement_admin:reports"),
