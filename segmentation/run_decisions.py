@@ -14,7 +14,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from segmentation import tasks
 from segmentation.errors import SegmentationError
 from segmentation.models import RunDecision, SegmentationRun
 from segmentation.publishing import carry_out as carry_out_now
@@ -50,6 +49,9 @@ def _decide(
         messages.error(request, str(problem))
         return redirect("segmentation:runs")
     if settings.BROKER_URL:
+        # Here and not above: without a broker no page needs Celery.
+        from segmentation import tasks
+
         tasks.wake(tasks.carry_out_decision, decision.pk)
     else:
         _say(request, carry_out_now(decision.pk, at=timezone.now()), done)

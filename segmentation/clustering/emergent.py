@@ -13,11 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from segmentation.clustering.anchored_mixture import (
-    COLD_STRENGTH,
-    SHARE_STRENGTH,
-    posterior,
-)
 from segmentation.clustering.anchors import LEARN_FROM, SEGMENTS, anchor_matrix
 from segmentation.clustering.model import PROBABILITY_NEEDED, SegmentModel
 from segmentation.emotion.families import FAMILIES
@@ -135,6 +130,9 @@ def belonging(
     own: (n,) from group_evidence(); evidence: (n, 7) for the segments; shares: (8,).
     In it is whom the group suits best, clearly enough for a name.
     """
+    # Here and not above: scikit-learn takes over a second to import.
+    from segmentation.clustering.anchored_mixture import posterior
+
     belief = posterior(np.column_stack([evidence, own]), shares, temper)
     is_best = belief.argmax(axis=1) == belief.shape[1] - 1
     rows = np.flatnonzero(is_best & (belief[:, -1] >= PROBABILITY_NEEDED))
@@ -225,6 +223,12 @@ def _with_row(base: _Mixture, row: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _fit(data: _Data, rows: FloatArray, shares: FloatArray, *, rounds: int) -> _Mixture:
     """Expectation maximisation as in the anchored mixture; a row more has no anchor."""
+    # Here and not above: scikit-learn takes over a second to import.
+    from segmentation.clustering.anchored_mixture import (
+        COLD_STRENGTH,
+        SHARE_STRENGTH,
+    )
+
     prior = COLD_STRENGTH * anchor_matrix(data.mix)
     if len(rows) > len(SEGMENTS):
         prior = np.vstack([prior, SMOOTHING * data.mix])
@@ -261,7 +265,6 @@ def _per_customer(customer: IntArray, values: FloatArray, n: int) -> FloatArray:
 
 def _starts(data: _Data, base: _Mixture, *, seed: int) -> list[FloatArray]:
     """Rows to start from: centres of the customers that the segments suit worst."""
-    # Here and not above: scikit-learn takes over a second to import.
     from sklearn.cluster import KMeans
 
     _, logits = _logits(data, base.rows, base.shares)
