@@ -17,7 +17,8 @@ from customers.errors import InvalidAddress
 from customers.models import Consent, Customer
 from customers.services import marketing_basis, suppressed_keys
 from segmentation.holds import held
-from segmentation.models import Membership, RuleSegment, Segment, SegmentationRun
+from segmentation.models import Membership, RuleSegment, SegmentationRun
+from segmentation.naming import sending_tones
 from segmentation.rule_segments import tree_of, words_of
 from segmentation.rules.compiling import matching_in_run
 from segmentation.rules.tree import Group, parse, to_json
@@ -190,7 +191,7 @@ def plan_of_campaign(campaign: Campaign, *, run: SegmentationRun | None) -> Plan
         purpose=campaign.template.purpose,
         run_id=run.pk if run else None,
         segments=tuple(campaign.segments),
-        tones=dict(Segment.objects.values_list("key", "tone")),
+        tones=sending_tones(audience=campaign.audience_rule),
         written=frozenset(campaign.template.variants.values_list("tone", flat=True)),
         neutral_share=campaign.neutral_share,
         # Drawn anew for each campaign: method.md 4.1.

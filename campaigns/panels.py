@@ -11,6 +11,7 @@ from campaigns.pages.templates import try_preview
 from customers.models import Customer
 from customers.panels import CUSTOMER_PAGE, Panel
 from segmentation.models import Membership, Segment
+from segmentation.naming import sending_tone
 from segmentation.panels import SEGMENT_PAGE
 
 MEMBERS_OFFERED = 12
@@ -29,13 +30,15 @@ def install() -> None:
 
 def tone_panel(request: HttpRequest, segment: Segment) -> dict[str, Any]:
     """The tone to use with these customers, and what to avoid."""
-    return {"segment": segment, "tone": _TONES[segment.tone]}
+    return {"segment": segment, "tone": _TONES[sending_tone(segment)]}
 
 
 def email_panel(request: HttpRequest, segment: Segment) -> dict[str, Any]:
     """The email as one of them gets it: ?template= and ?member= choose."""
     members = list(
-        Membership.objects.filter(run__state="published", segment=segment)
+        Membership.objects.filter(
+            run__state="published", segment=segment, run_segment=None
+        )
         .select_related("customer")
         .order_by("-probability")[:MEMBERS_OFFERED]
     )
@@ -47,10 +50,11 @@ def email_panel(request: HttpRequest, segment: Segment) -> dict[str, Any]:
         templates[0] if templates else None,
     )
     rendered, problem = (
-        try_preview(template, segment.tone, member) if template else (None, "")
+        try_preview(template, sending_tone(segment), member) if template else (None, "")
     )
     return {
         "segment": segment,
+        "tone": sending_tone(segment),
         "members": [membership.customer for membership in members],
         "member": member,
         "templates": templates,

@@ -19,6 +19,8 @@ task_default_queue = f"{_prefix}control"
 task_routes = {
     "campaigns.tasks.pump": {"queue": f"{_prefix}send"},
     "campaigns.tasks.materialise": {"queue": f"{_prefix}audience"},
+    # A person waits for it, and sorting may keep the other queue busy for an hour.
+    "segmentation.tasks.carry_out_decision": {"queue": f"{_prefix}control"},
     "segmentation.tasks.*": {"queue": f"{_prefix}ml"},
 }
 TICK_SECONDS = 5

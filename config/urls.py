@@ -23,6 +23,10 @@ def provider_webhooks(provider: str) -> list[URLPattern]:
     ]
 
 
+if settings.BROKER_URL:
+    # Pages wake workers: by this broker, not by the one that Celery would think of.
+    import config.celery  # noqa: F401
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/segments/", include("segmentation.urls")),

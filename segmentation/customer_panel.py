@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,6 +17,10 @@ from segmentation.clustering.wording import how_sure
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import families_of
 from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
+from segmentation.panels import SEGMENT_PAGE
+from segmentation.pin_views import pin_panel
+from segmentation.pins import pin_of
+from segmentation.sending_panel import sending_panel
 from segmentation.showing import readings_of
 from segmentation.why import explain
 
@@ -32,6 +37,12 @@ def install() -> None:
     )
     CUSTOMER_PAGE.add(
         Panel("readings", "segmentation/panel_readings.html", readings_panel, 30)
+    )
+    CUSTOMER_PAGE.add(
+        Panel("by_hand", "segmentation/panel_pin.html", pin_panel, 27, width=12)
+    )
+    SEGMENT_PAGE.add(
+        Panel("sending", "segmentation/panel_sending.html", sending_panel, 22)
     )
     CUSTOMER_LIST.prepare.append(with_membership)
     CUSTOMER_LIST.columns.extend([segment_column, sure_column])
@@ -68,6 +79,8 @@ def segment_column(customer: Customer) -> SafeString | str:
 @admin.display(description="How sure")
 def sure_column(customer: Customer) -> str:
     place = _current(customer)
+    if place is not None and place.run_segment_id is not None:
+        return "placed by hand"
     if place is None or place.segment.key == "unknown":
         return "–"
     return f"{how_sure(place.probability)}, {place.probability:.0%}".replace("%", " %")
@@ -93,7 +106,7 @@ class SegmentFilter(admin.SimpleListFilter):
 def _place(customer: Customer) -> Membership | None:
     return (
         Membership.objects.filter(customer=customer, run__state="published")
-        .select_related("segment", "next_best", "run", "customer")
+        .select_related("segment", "run_segment", "next_best", "run", "customer")
         .first()
     )
 
@@ -101,8 +114,12 @@ def _place(customer: Customer) -> Membership | None:
 def why_panel(request: HttpRequest, customer: Customer) -> dict[str, Any]:
     """Where the customer is, how sure, and what speaks for and against it."""
     place = _place(customer)
+    by_hand = place is not None and place.run_segment_id is not None
     return {
         "place": place,
+        "read": (place.run_segment or place.segment) if place else None,
+        "by_hand": by_hand,
+        "pin": pin_of(customer, at=timezone.now()) if by_hand else None,
         "words": how_sure(place.probability) if place else "",
         "explanation": explain(place) if place else None,
         "url": (

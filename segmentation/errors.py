@@ -27,3 +27,7 @@ class RuleRefused(SegmentationError):
 
 class RuleInUse(SegmentationError):
     """A rule that something still to come relies on can't be deleted."""
+
+
+class DecisionRefused(SegmentationError):
+    """A person's decision that can't be taken: what stands against it, what to do."""

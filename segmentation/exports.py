@@ -17,8 +17,9 @@ MEMBERS = (
     "next_best",
     "evidence",
     "since",
+    "placed_by_hand",
 )
-CHANGES = ("customer_id", "email", "from", "to", "at", "run")
+CHANGES = ("customer_id", "email", "from", "to", "at", "run", "by_hand")
 
 
 def members_as_csv(run: SegmentationRun, segment: Segment) -> Iterator[str]:
@@ -35,13 +36,22 @@ def members_as_csv(run: SegmentationRun, segment: Segment) -> Iterator[str]:
             "next_best__key",
             "evidence",
             "since",
+            "run_segment",
         )
     )
     return _lines(
         MEMBERS,
         (
-            (*names, round(sure, 4), rival or "", round(evidence, 3), since.isoformat())
-            for *names, sure, rival, evidence, since in rows.iterator(
+            (
+                *names,
+                # Of a placed customer the run's own figures would say something else.
+                "" if own else round(sure, 4),
+                "" if own else rival or "",
+                round(evidence, 3),
+                since.isoformat(),
+                "yes" if own else "",
+            )
+            for *names, sure, rival, evidence, since, own in rows.iterator(
                 chunk_size=ROWS_AT_ONCE
             )
         ),
@@ -61,7 +71,15 @@ def changes_as_csv() -> Iterator[str]:
     return _lines(
         CHANGES,
         (
-            (who, email, start or "", end, at.isoformat(), run)
+            (
+                who,
+                email,
+                start or "",
+                end,
+                at.isoformat(),
+                run or "",
+                "" if run else "yes",
+            )
             for who, email, start, end, at, run in rows.iterator(
                 chunk_size=ROWS_AT_ONCE
             )

@@ -228,6 +228,8 @@ class Stay:
     segment: Segment
     since: datetime | None
     until: datetime | None
+    # A person placed them here, or ended that.
+    by_hand: bool = False
 
 
 def stays_of(customer: Customer) -> list[Stay]:
@@ -244,5 +246,6 @@ def stays_of(customer: Customer) -> list[Stay]:
         stays.append(Stay(changes[0].from_segment, None, changes[0].at))
     ends: list[datetime | None] = [change.at for change in changes[1:]]
     for change, until in zip(changes, [*ends, None], strict=True):
-        stays.append(Stay(change.to_segment, change.at, until))
+        by_hand = change.publication_id is None
+        stays.append(Stay(change.to_segment, change.at, until, by_hand))
     return stays

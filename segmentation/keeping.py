@@ -48,7 +48,7 @@ def _too_old(*, at: datetime) -> QuerySet[SegmentationRun]:
         kept |= set(needed())
     return (
         SegmentationRun.objects.filter(
-            Q(state=State.SUPERSEDED)
+            Q(state__in=[State.SUPERSEDED, State.DECLINED])
             | Q(
                 state__in=[State.SORTING, State.FITTED],
                 fitted_at__lt=at - INTERRUPTED_AFTER,
@@ -65,7 +65,8 @@ def _mark(pk: int, *, at: datetime) -> bool:
     run = SegmentationRun.objects.select_for_update(no_key=True).get(pk=pk)
     if run.state == State.PUBLISHED:
         return False
-    run.state = State.SUPERSEDED
+    if run.state != State.DECLINED:
+        run.state = State.SUPERSEDED
     run.thinned_at = run.thinned_at or at
     run.save(update_fields=["state", "thinned_at"])
     return True

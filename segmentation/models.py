@@ -177,6 +177,7 @@ class SegmentationRun(models.Model):
         WAITING = "waiting", _("waits for approval")
         PUBLISHED = "published", _("in use")
         SUPERSEDED = "superseded", _("replaced")
+        DECLINED = "declined", _("declined")
 
     # Until every membership is written a run can't come into use.
     state = models.CharField(max_length=12, choices=State, default=State.SORTING)
@@ -193,6 +194,16 @@ class SegmentationRun(models.Model):
     approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
+    # A person said no to it: it never comes into use.
+    declined_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    declined_at = models.DateTimeField(null=True, blank=True)
+    declined_because = models.TextField(blank=True)
     # From then on it is not kept who was in which segment: no way back to this run.
     thinned_at = models.DateTimeField(null=True, blank=True)
 
@@ -274,6 +285,10 @@ class Segment(models.Model):
     tone = models.CharField(max_length=20)
     # The family whose colour and glyph it borrows; empty for mixed and unknown.
     family = models.CharField(max_length=12, blank=True)
+    # Too small for words of its own: its customers get the tone of this one.
+    sent_as = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     position = models.PositiveSmallIntegerField()
 
     class Meta:
@@ -296,6 +311,16 @@ class Membership(models.Model):
         Segment, on_delete=models.PROTECT, related_name="memberships"
     )
     probability = models.FloatField()
+    # Placed by a person: where the run itself has them. Probability, next best and
+    # since are always the run's own; empty: so is the segment.
+    run_segment = models.ForeignKey(
+        Segment,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+    )
     next_best = models.ForeignKey(
         Segment, on_delete=models.PROTECT, related_name="+", null=True
     )
@@ -311,7 +336,14 @@ class Membership(models.Model):
                 fields=["run", "customer"], name="one_membership_per_run"
             )
         ]
-        indexes = [models.Index(fields=["run", "segment", "-probability"])]
+        indexes = [
+            models.Index(fields=["run", "segment", "-probability"]),
+            models.Index(
+                fields=["run"],
+                condition=models.Q(run_segment__isnull=False),
+                name="placed_by_hand",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"customer {self.customer_id} in segment {self.segment_id}"
@@ -330,6 +362,8 @@ class RuleSegment(models.Model):
     name = models.CharField(max_length=80)
     # rules.tree.to_json(); never written without having been parsed.
     rule = models.JSONField()
+    # The tone its customers get when they are written to; empty: that of each segment.
+    tone = models.CharField(max_length=20, blank=True)
     # Counting reads every customer: done when the rule is kept, or asked for.
     counted = models.PositiveIntegerField(null=True, blank=True)
     counted_at = models.DateTimeField(null=True, blank=True)
@@ -361,11 +395,16 @@ class RuleSegment(models.Model):
 
 
 class SegmentChange(models.Model):
-    """A customer went from one segment to another when a run came into use."""
+    """A customer went from one segment to another: by a run, or by a person."""
 
-    # The publication and not the run: a run may come into use more than once.
+    # The publication and not the run: a run may come into use more than once. Nothing:
+    # a person placed them, or ended that; who and why is in the pin.
     publication = models.ForeignKey(
-        Publication, on_delete=models.CASCADE, related_name="changes", db_index=False
+        Publication,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="changes",
+        db_index=False,
     )
     customer = models.ForeignKey(
         Customer,
@@ -403,3 +442,34 @@ class SegmentChange(models.Model):
 
     def __str__(self) -> str:
         return f"customer {self.customer_id} into segment {self.to_segment_id}"
+
+
+# At the end, since they point at the models above.
+from segmentation.marketer_models import (  # noqa: E402
+    EmergentGroup,
+    GroupMember,
+    Pin,
+    RunDecision,
+    SegmentEdit,
+)
+
+__all__ = [
+    "BrandWord",
+    "Correction",
+    "EmergentGroup",
+    "EmotionProfile",
+    "EmotionScore",
+    "GroupMember",
+    "Membership",
+    "Pin",
+    "Publication",
+    "RuleSegment",
+    "RuleSegmentQuerySet",
+    "RunDecision",
+    "Segment",
+    "SegmentChange",
+    "SegmentEdit",
+    "SegmentationRun",
+    "SensitiveMatter",
+    "family_choices",
+]

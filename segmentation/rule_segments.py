@@ -12,7 +12,7 @@ from django.utils.text import slugify
 
 from customers.models import Customer
 from segmentation.errors import RuleInUse, RuleRefused
-from segmentation.models import RuleSegment, Segment
+from segmentation.models import EmergentGroup, RuleSegment, Segment
 from segmentation.rule_uses import USES
 from segmentation.rules.compiling import matching
 from segmentation.rules.fields import plain_text
@@ -40,8 +40,12 @@ def tree_of(segment: RuleSegment) -> Group:
 
 
 def segment_names() -> dict[str, str]:
-    """What a marketer calls each segment, by its key."""
-    return dict(Segment.objects.values_list("key", "name"))
+    """What a marketer calls each segment and each accepted group, by its key."""
+    groups = EmergentGroup.objects.filter(state=EmergentGroup.State.ACCEPTED)
+    return {
+        **dict(Segment.objects.values_list("key", "name")),
+        **{key: name for key, name in groups.values_list("key", "name") if key},
+    }
 
 
 def words_of(tree: Group) -> str:

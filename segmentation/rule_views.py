@@ -18,6 +18,7 @@ from django.views.decorators.http import (
 from customers.doors import shown_page
 from customers.templatetags.attune import number
 from segmentation.errors import RuleInUse, RuleRefused
+from segmentation.groups import GROUP_KEY
 from segmentation.models import RuleSegment
 from segmentation.rule_segments import (
     NAME_CHARACTERS,
@@ -31,7 +32,7 @@ from segmentation.rule_segments import (
     try_rule,
     words_of,
 )
-from segmentation.rules.fields import FIELDS, OP_LABELS
+from segmentation.rules.fields import CHOICE, FIELDS, OP_LABELS
 from segmentation.rules.tree import DEPTH_MOST
 from segmentation.rules.wording import in_words
 
@@ -136,6 +137,7 @@ def _editor(
 def catalogue() -> dict[str, Any]:
     """What the editor offers: every fact with its operations and choices."""
     names = segment_names()
+    groups = [[key, name] for key, name in names.items() if key.startswith(GROUP_KEY)]
     return {
         "deepest": DEPTH_MOST,
         "fields": [
@@ -143,9 +145,12 @@ def catalogue() -> dict[str, Any]:
                 "key": one.key,
                 "label": one.label,
                 "about": one.about,
-                "kind": one.kind,
+                # Which groups there are is known here only.
+                "kind": CHOICE if key == "group" else one.kind,
                 "ops": [[op, OP_LABELS[op]] for op in one.ops],
-                "choices": [
+                "choices": groups
+                if key == "group"
+                else [
                     [choice, names.get(choice, choice) if key == "segment" else choice]
                     for choice in one.choices
                 ],
@@ -155,6 +160,7 @@ def catalogue() -> dict[str, Any]:
                 "most": one.most,
             }
             for key, one in FIELDS.items()
+            if key != "group" or groups
         ],
     }
 

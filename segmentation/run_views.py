@@ -1,25 +1,21 @@
 """Doors: runs as versions, the way back to one, two side by side."""
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
-from django.contrib import messages
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Prefetch
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from customers.doors import shown_page
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.comparing import compare
 from segmentation.emotion.families import FAMILIES
-from segmentation.errors import SegmentationError
 from segmentation.keeping import KEPT_BEFORE
 from segmentation.models import Publication, Segment, SegmentationRun
-from segmentation.publishing import publish_run, roll_back_to
+from segmentation.run_decisions import deciding
 from segmentation.services import published_run
 
 RUNS_A_PAGE = 20
@@ -35,7 +31,7 @@ def runs(request: HttpRequest) -> HttpResponse:
     if before.isdecimal():
         found = found.filter(pk__lt=int(before[:18]))
     page = list(
-        found.select_related("approved_by").prefetch_related(
+        found.select_related("approved_by", "declined_by").prefetch_related(
             Prefetch(
                 "publications",
                 Publication.objects.select_related("published_by"),
@@ -58,6 +54,7 @@ def runs(request: HttpRequest) -> HttpResponse:
             "run", "replaces", "published_by"
         )[:PUBLICATIONS_SHOWN],
         may_change=request.user.has_perm(MAY_CHANGE),
+        **deciding(),
     )
 
 
@@ -95,7 +92,7 @@ def _shares(
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """One run: its cut-off, anchors, base mix, figures, and when it was in use."""
     shown = get_object_or_404(
-        SegmentationRun.objects.select_related("approved_by"), pk=pk
+        SegmentationRun.objects.select_related("approved_by", "declined_by"), pk=pk
     )
     model = shown.model
     in_use = published_run()
@@ -110,7 +107,12 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         run=shown,
         in_use=in_use if in_use != shown else None,
-        shares=_shares(shown, Segment.objects.all()) if shown.reportable else [],
+        shares=[
+            (*line, shown.quality.get("by_hand", {}).get(line[0].key, 0))
+            for line in _shares(shown, Segment.objects.all())
+        ]
+        if shown.reportable
+        else [],
         families=FAMILIES,
         anchors=list(zip(SEGMENTS, model.get("anchors", []), strict=False)),
         mix=model.get("mix", []),
@@ -122,36 +124,8 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         publications=shown.publications.select_related("replaces", "published_by"),
         may_change=request.user.has_perm(MAY_CHANGE),
         may_go_back=_may_go_back(shown),
+        **deciding(),
     )
-
-
-@require_POST
-def approve(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Let a waiting run through."""
-    waiting = get_object_or_404(SegmentationRun, pk=pk)
-    try:
-        publish_run(waiting, at=timezone.now(), approved_by=request.user)
-        messages.success(request, "The new sorting is in use.")
-    except SegmentationError as problem:
-        messages.error(request, str(problem))
-    return redirect("segmentation:segments")
-
-
-@require_POST
-def roll_back(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Put an earlier run into use again."""
-    earlier = get_object_or_404(SegmentationRun, pk=pk)
-    try:
-        roll_back_to(
-            earlier, at=timezone.now(), by=cast(AbstractBaseUser, request.user)
-        )
-        messages.success(
-            request,
-            f"Run {pk} is in use again. The next run waits for your approval.",
-        )
-    except SegmentationError as problem:
-        messages.error(request, str(problem))
-    return redirect("segmentation:runs")
 
 
 @require_safe

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.db.models.functions import Coalesce
 
 from customers.models import Customer
 from segmentation.clustering import quality, wording
@@ -34,19 +35,24 @@ from segmentation.frames import (
     load_texts,
     pack_sums,
 )
+from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
 from segmentation.keeping import thin_runs
 from segmentation.models import (
     Correction,
     EmotionProfile,
     EmotionScore,
+    GroupMember,
     Membership,
+    Pin,
     Segment,
     SegmentationRun,
     SegmentChange,
 )
+from segmentation.pins import end_expired_pins, place_by_hand
+from segmentation.places import count_places, nowhere
 from segmentation.profile.events import IntArray, Texts
-from segmentation.publishing import nowhere, publish_run
+from segmentation.publishing import carry_out_open, publish_run
 from segmentation.scoring import (
     Progress,
     ScoreReport,
@@ -117,8 +123,10 @@ def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
     What a crash left half done is finished first.
     """
     finish_publications()
+    carry_out_open(at=at)
+    end_expired_pins(at=at)
     thin_runs(at=at)
-    run = published_run()
+    run = _last_judged()
     sorted_already = run is not None and run.customers == Customer.objects.count()
     waiting = SegmentationRun.objects.filter(state=SegmentationRun.State.WAITING)
     if not Customer.objects.exists():
@@ -136,6 +144,19 @@ def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
     ):
         return None
     return refresh_segments(at=at)
+
+
+def _last_judged() -> SegmentationRun | None:
+    """The run in use, or a later one that a person declined.
+
+    Fitting what was declined once more, with nothing new to read, would only ask the
+    same question again.
+    """
+    in_use = published_run()
+    declined = SegmentationRun.objects.filter(
+        state=SegmentationRun.State.DECLINED, pk__gt=in_use.pk if in_use else 0
+    )
+    return declined.first() or in_use
 
 
 def _given_up(run: SegmentationRun, *, at: datetime) -> bool:
@@ -172,6 +193,11 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     )
     _write_memberships(run, people, profiles, found, settled, at=at)
     _write_profiles(people, profiles, texts, at=at)
+    look_for_groups(Fit(run, people, texts, deeds, profiles, model), at=at)
+    if Pin.objects.filter(ended_at=None).exists():
+        place_by_hand(run, at=at)
+        count_places(run)
+        run.save(update_fields=["quality"])
     run.waits_because = _why_wait(run.quality) if before else ""
     waits = bool(run.waits_because)
     state = SegmentationRun.State.WAITING if waits else SegmentationRun.State.FITTED
@@ -194,6 +220,9 @@ def forget_inferences(customer: Customer, *, at: datetime) -> None:
         Membership.objects.filter(customer=customer).update(
             **nowhere(unknown, since=at)
         )
+        # Where a person put them says what they feel as well as a reading does.
+        Pin.objects.filter(customer=customer).delete()
+        GroupMember.objects.filter(customer=customer).delete()
         SegmentChange.objects.filter(customer=customer).delete()
 
 
@@ -208,7 +237,13 @@ def _standing(
         rows = (
             Membership.objects.filter(run=before)
             .order_by("customer_id")
-            .values_list("customer_id", "segment__key", "since", "ahead_in_a_row")
+            # Where the run itself had them: a pin is no reading to hold on to.
+            .values_list(
+                "customer_id",
+                Coalesce("run_segment__key", "segment__key"),
+                "since",
+                "ahead_in_a_row",
+            )
         )
         for customer, key, since, in_a_row in rows.iterator(chunk_size=20_000):
             row = int(np.searchsorted(people.ids, customer))

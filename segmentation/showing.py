@@ -14,6 +14,7 @@ from django.db.models import Q
 from segmentation.clustering.wording import how_sure
 from segmentation.emotion.families import FAMILIES
 from segmentation.models import EmotionScore, Membership, Segment, SegmentationRun
+from segmentation.naming import sending_tone
 from segmentation.pictures import (
     MiniBar,
     SignatureBar,
@@ -78,6 +79,10 @@ class SegmentLine:
     trend: str
     subtitle: str
     bars: tuple[tuple[str, MiniBar], ...]
+    # Of the customers, those whom a person has placed.
+    by_hand: int
+    # What they are written to in, their own or a borrowed one.
+    tone: str
 
 
 def overview(run: SegmentationRun) -> list[SegmentLine]:
@@ -90,7 +95,8 @@ def overview(run: SegmentationRun) -> list[SegmentLine]:
     sizes = run.quality.get("sizes", {})
     total = sum(sizes.values()) or 1
     lines = []
-    for segment in Segment.objects.all():
+    by_hand = run.quality.get("by_hand", {})
+    for segment in Segment.objects.select_related("sent_as"):
         past = [each.quality.get("sizes", {}).get(segment.key, 0) for each in earlier]
         lines.append(
             SegmentLine(
@@ -103,6 +109,8 @@ def overview(run: SegmentationRun) -> list[SegmentLine]:
                 bars=tuple(
                     (row.family, mini_bar(row.ratio)) for row in signature(run, segment)
                 ),
+                by_hand=by_hand.get(segment.key, 0),
+                tone=sending_tone(segment),
             )
         )
     return lines
@@ -122,7 +130,7 @@ def sentences_of_segment(run: SegmentationRun, segment: Segment) -> list[ShownSe
     if not segment.family:
         return []
     sure = (
-        Membership.objects.filter(run=run, segment=segment)
+        Membership.objects.filter(run=run, segment=segment, run_segment=None)
         .order_by("-probability")
         .values_list("customer_id", flat=True)[:MEMBERS_READ]
     )
@@ -185,9 +193,9 @@ def members_of(
             Q(probability__lt=probability) | Q(probability=probability, pk__gt=pk)
         )
     page = list(
-        found.select_related("customer", "next_best").order_by("-probability", "pk")[
-            :limit
-        ]
+        found.select_related("customer", "next_best", "run_segment").order_by(
+            "-probability", "pk"
+        )[:limit]
     )
     why = (
         best_sentences((each.customer_id for each in page), segment.family)

@@ -2,10 +2,13 @@
 
 from customers.doors import admin_page
 from segmentation import (
+    group_views,
     history_views,
     model_view,
+    pin_views,
     reading_views,
     rule_views,
+    run_decisions,
     run_views,
     views,
 )
@@ -17,6 +20,8 @@ TEACH = "segmentation.view_correction"
 RUNS = "segmentation.view_segmentationrun"
 DECIDE = "segmentation.change_segmentationrun"
 PERSON = "segmentation.view_sensitivematter"
+GROUPS = "segmentation.view_emergentgroup"
+CHANGE_GROUP = "segmentation.change_emergentgroup"
 RULES = "segmentation.view_rulesegment"
 
 urlpatterns = [
@@ -25,8 +30,28 @@ urlpatterns = [
     admin_page("runs/", run_views.runs, "runs", RUNS),
     admin_page("runs/compare/", run_views.compare_runs, "compare", RUNS),
     admin_page("runs/<int:pk>/", run_views.run, "run", RUNS),
-    admin_page("runs/<int:pk>/approve/", run_views.approve, "approve", DECIDE),
-    admin_page("runs/<int:pk>/roll-back/", run_views.roll_back, "roll_back", DECIDE),
+    admin_page("runs/<int:pk>/approve/", run_decisions.approve, "approve", DECIDE),
+    admin_page("runs/<int:pk>/decline/", run_decisions.decline, "decline", DECIDE),
+    admin_page(
+        "runs/<int:pk>/roll-back/", run_decisions.roll_back, "roll_back", DECIDE
+    ),
+    admin_page("decisions/<int:pk>/", run_decisions.decision, "decision", RUNS),
+    admin_page(
+        "decisions/<int:pk>/carry-out/", run_decisions.carry_out, "carry_out", DECIDE
+    ),
+    admin_page("groups/", group_views.groups, "groups", GROUPS),
+    admin_page("groups/<int:pk>/", group_views.group, "group", GROUPS),
+    admin_page(
+        "groups/<int:pk>/accept/", group_views.accept, "accept_group", CHANGE_GROUP
+    ),
+    admin_page(
+        "groups/<int:pk>/dismiss/", group_views.dismiss, "dismiss_group", CHANGE_GROUP
+    ),
+    admin_page("pins/", pin_views.pins, "pins", "segmentation.view_pin"),
+    admin_page("customers/<int:pk>/pin/", pin_views.pin, "pin", "segmentation.add_pin"),
+    admin_page(
+        "pins/<int:pk>/remove/", pin_views.unpin, "unpin", "segmentation.change_pin"
+    ),
     admin_page("changes/", history_views.changes, "changes", SEE),
     admin_page(
         "changes.csv",

@@ -12,8 +12,15 @@ from django.views.decorators.http import require_safe
 from customers.doors import shown_page
 from segmentation.clustering.wording import reads_as
 from segmentation.emotion.families import FAMILIES
-from segmentation.models import EmotionScore, Membership, Segment, SegmentationRun
+from segmentation.models import (
+    EmergentGroup,
+    EmotionScore,
+    Membership,
+    Segment,
+    SegmentationRun,
+)
 from segmentation.panels import SEGMENT_PAGE
+from segmentation.run_decisions import deciding
 from segmentation.scoring import unscored
 from segmentation.services import published_run
 from segmentation.showing import (
@@ -45,6 +52,8 @@ def segments(request: HttpRequest) -> HttpResponse:
         undecided=undecided,
         families=FAMILIES,
         waiting=SegmentationRun.objects.filter(state="waiting").first(),
+        proposals=EmergentGroup.objects.filter(state="open").count(),
+        **deciding(),
         unread=unscored().count(),
     )
 

@@ -57,7 +57,9 @@ def explain(membership: Membership) -> Explanation | None:
 
     Recomputed from the stored readings and the run's model, as of its cut-off.
     """
-    if membership.segment.key not in SEGMENTS:
+    # Of whom a person has placed: why the run has them where it does.
+    read_as = membership.run_segment or membership.segment
+    if read_as.key not in SEGMENTS:
         return None
     model = SegmentModel.from_json(membership.run.model)
     at = membership.run.cut_off
@@ -66,7 +68,7 @@ def explain(membership: Membership) -> Explanation | None:
     deeds = load_deeds(people, at=at, one=membership.customer_id)
     if not len(texts) and not len(deeds.code):
         return None
-    segment = SEGMENTS.index(membership.segment.key)
+    segment = SEGMENTS.index(read_as.key)
     found = contributions(texts, deeds, model, segment=segment)
     parts = np.concatenate([found.of_texts, found.of_deeds])
     shown = found.shown()

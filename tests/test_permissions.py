@@ -41,6 +41,8 @@ def pages(campaign):
         reverse("segmentation:words"),
         reverse("segmentation:to_read"),
         reverse("segmentation:rules"),
+        reverse("segmentation:pins"),
+        reverse("segmentation:groups"),
         reverse("segmentation:new_rule"),
         reverse("segmentation:corrections"),
         reverse("engagement_admin:reports"),

@@ -13,11 +13,9 @@ from typing import Literal
 from campaigns.content.designs import SharedBlocks, Words
 from campaigns.content.liquid import scan
 from campaigns.content.problems import TemplateError
+from segmentation.tones import GUARDED_TONES
 
 Severity = Literal["blocks", "warns"]
-
-# Written for people whom pressure would hurt.
-GUARDED_TONES = frozenset({"accountable", "reassuring", "repairing"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from campaigns.services import preview_message, send_test
 from customers.doors import shown_page
 from customers.models import Customer
 from segmentation.models import Membership
+from segmentation.naming import segments_in_tone
 
 TONE_OF = {tone.key: tone for tone in TONES}
 SIDE_BY_SIDE = 2
@@ -96,7 +97,11 @@ def findings_of(template: EmailTemplate) -> list[Finding]:
 def example_customer(tone: Tone) -> Customer | None:
     """Somebody who would get this tone: the surest member of its segment."""
     member = (
-        Membership.objects.filter(run__state="published", segment__tone=tone.key)
+        Membership.objects.filter(
+            run__state="published",
+            segment__key__in=segments_in_tone(tone.key),
+            run_segment=None,
+        )
         .select_related("customer")
         .order_by("-probability")
         .first()

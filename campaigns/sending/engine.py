@@ -24,6 +24,7 @@ from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import ledger
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
+from segmentation.pins import end_expired_pins
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ def launch_due(*, at: datetime) -> int:
     launched = 0
     for send in Send.objects.filter(state=Send.State.SCHEDULED):
         if due_at(send) <= at:
+            # Where no timetable sorts customers, nobody else would end them in time.
+            end_expired_pins(at=at)
             launched += launch_send(send, at=at).state == Send.State.PREPARING
     return launched
 

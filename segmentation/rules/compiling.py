@@ -40,7 +40,7 @@ from django.db.models.lookups import Exact, GreaterThanOrEqual, In, LessThanOrEq
 
 from customers.models import Customer, Interaction
 from segmentation.clustering.anchors import UNKNOWN
-from segmentation.models import EmotionProfile, Membership, SegmentationRun
+from segmentation.models import EmotionProfile, GroupMember, Membership, SegmentationRun
 from segmentation.rules.fields import (
     AT_LEAST,
     AT_MOST,
@@ -141,6 +141,9 @@ class _Facts:
     def _in_list(self, key: str, values: tuple[str, ...]) -> Q:
         if key == "segment":
             return self._in_segments(values)
+        if key == "group":
+            mine = GroupMember.objects.filter(customer=OuterRef("pk"))
+            return Q(Exists(mine.filter(group__key__in=values)))
         if key == "country":
             return Q(country__in=values)
         if key == "tags":

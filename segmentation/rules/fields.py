@@ -48,6 +48,7 @@ OP_LABELS: Final[Mapping[str, str]] = MappingProxyType(
 
 # Lower-case two or three letters, then subtags: BCP 47 as our imports write it.
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _DOMAIN = re.compile(r"[^\s@]+\.[^\s@]+")
 _UNWRITABLE = ("Cc", "Cs")  # control characters; halves of a character
@@ -59,6 +60,10 @@ def plain_text(value: str) -> str:
         return ""
     bad = any(unicodedata.category(one) in _UNWRITABLE for one in value)
     return "" if bad else value
+
+
+def slug(value: str) -> str:
+    return value if len(value) <= 100 and _SLUG.fullmatch(value) else ""
 
 
 def country(value: str) -> str:
@@ -186,6 +191,19 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
                 },
                 feeling=True,
                 choices=FAMILIES,
+            ),
+            Field(
+                "group",
+                "Group that was proposed",
+                FEELINGS,
+                WORDS,
+                {
+                    ANY_OF: "are in the group {value}",
+                    NONE_OF: "are not in the group {value}",
+                },
+                feeling=True,
+                needs="the key of a group that a person accepted",
+                normal=slug,
             ),
             _reading(
                 "evidence",

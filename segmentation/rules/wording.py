@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from segmentation.rules.fields import CHOICE, FIELDS, WORDS, Field
+from segmentation.rules.fields import FIELDS, WORDS, Field
 from segmentation.rules.tree import ALL, ANY, Condition, Group, Money, Value
 
 # Names in a list; of a longer one the rest is counted.
@@ -84,7 +84,7 @@ def _value(value: Value, about: Field, names: Mapping[str, str]) -> str:
 def _values(values: tuple[str, ...], about: Field, names: Mapping[str, str]) -> str:
     if about.kind == WORDS and about.key == "tags":
         shown = [f"“{one}”" for one in values]
-    elif about.kind == CHOICE and about.key == "segment":
+    elif about.key in ("segment", "group"):
         shown = [names.get(one, one.capitalize()) for one in values]
     else:
         shown = list(values)

@@ -7,7 +7,14 @@ from decimal import Decimal
 import pytest
 
 from customers.models import Customer, Interaction
-from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
+from segmentation.models import (
+    EmergentGroup,
+    EmotionProfile,
+    GroupMember,
+    Membership,
+    Segment,
+    SegmentationRun,
+)
 from segmentation.rules.compiling import matching, matching_in_run
 from segmentation.rules.fields import FIELDS
 from segmentation.rules.tree import parse, read
@@ -39,6 +46,7 @@ CURRENCIES = ["", "EUR", "GBP"]
 KINDS = ["order", "order", "order", "visit", "click", "review", "ticket", "return"]
 FAMILIES = FIELDS["family"].choices
 SEGMENTS = FIELDS["segment"].choices
+GROUPS = ["group-joyful", "group-cross"]
 AMOUNTS = ["0.10", "0.20", "0.30", "12.50", "100.00", "-5.00"]
 
 
@@ -52,6 +60,12 @@ def shop(at):
     older = SegmentationRun.objects.create(
         state="superseded", cut_off=at, segmenter="test", model={}
     )
+    groups = [
+        EmergentGroup.objects.create(
+            key=key, name=key, state="accepted", row=[], share=0.1, run=run, found_at=at
+        )
+        for key in GROUPS
+    ]
     places = {one.key: one for one in Segment.objects.all()}
     for number in range(60):
         one = Customer.objects.create(
@@ -87,6 +101,9 @@ def shop(at):
                 negativity=dice.choice([0.0, 0.45, 0.9]),
                 dominant_family=dice.choice(["", *FAMILIES]),
             )
+        for group in groups:
+            if dice.random() < 0.4:
+                GroupMember.objects.create(group=group, customer=one, probability=0.5)
         for which in (run, older):
             if dice.random() < 0.8:
                 Membership.objects.create(
@@ -105,6 +122,7 @@ def random_value(about, dice):
         "country": ["GB", "ie", "US"],
         "domain": [*DOMAINS, "exampleXcom.com"],
         "segment": SEGMENTS,
+        "group": [*GROUPS, "group-nobody"],
         "family": FAMILIES,
     }
     if about.key in lists:
@@ -149,7 +167,7 @@ def holds(rule, one, at):
             rule["how"]
         ](parts)
     field, op, value = rule["field"], rule["op"], rule["value"]
-    if field in ("segment", "family", "evidence", "texts", "valence", "negativity"):
+    if FIELDS[field].feeling:
         if one.profiling_objected_at is not None:
             return False
         return feels(field, op, value, one)
@@ -185,6 +203,9 @@ def feels(field, op, value, one):
         mine = [row for row in one.memberships.all() if row.run.state == "published"]
         key = mine[0].segment.key if mine else "unknown"
         return (key in value) == (op == "any_of")
+    if field == "group":
+        mine = {member.group.key for member in one.groups.all()}
+        return bool(mine & set(value)) == (op == "any_of")
     if field == "family":
         if profile is None or not profile.dominant_family:
             return False

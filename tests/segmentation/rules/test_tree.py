@@ -221,6 +221,7 @@ def test_every_fact_has_a_label_words_and_operations():
 FROZEN = {
     "segment": ("any_of none_of", ["anxious", "mixed", "unknown"]),
     "family": ("any_of none_of", ["anger", "neutral"]),
+    "group": ("any_of none_of", ["group-joyful-and-angry"]),
     "evidence": ("at_least at_most", 2.5),
     "texts": ("at_least at_most exactly", 3),
     "valence": ("at_least at_most", -0.2),
