@@ -219,12 +219,12 @@ def test_goemotions_is_read_as_well_as_the_card_says():
     truth = np.zeros((len(rows), 28), dtype=bool)
     for row, (_, labels, _) in enumerate(rows):
         truth[row, [int(label) for label in labels.split(",")]] = True
-    analyzer = ANALYZERS["minilm"]
+    analyzer = ANALYZERS["minilm"].as_reddit()  # they are no customers' texts
     found = analyzer.score([text for text, _, _ in rows]) >= analyzer.thresholds
     hits, wrong = (found & truth).sum(0), (found ^ truth).sum(0)
     assert len(rows) == 5_427
-    assert np.mean(2 * hits / (2 * hits + wrong)) >= 0.47  # macro-F1
-    assert 2 * hits.sum() / (2 * hits.sum() + wrong.sum()) >= 0.57  # micro-F1
+    assert np.mean(2 * hits / (2 * hits + wrong)) >= 0.50  # macro-F1
+    assert 2 * hits.sum() / (2 * hits.sum() + wrong.sum()) >= 0.585  # micro-F1
 
 
 def auc(values: list[float], positive: list[bool]) -> float:
