@@ -277,4 +277,5 @@ def _sum_rows(who: IntArray, rows: FloatArray, n: int) -> FloatArray:
         np.bincount(who, rows[:, column], minlength=n)
         for column in range(rows.shape[1])
     ]
-    return np.stack(columns, axis=1)
+    # Of nothing at all bincount gives whole numbers.
+    return np.stack(columns, axis=1).astype(np.float64)

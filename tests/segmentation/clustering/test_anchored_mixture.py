@@ -5,6 +5,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from segmentation.clustering.anchored_mixture import AnchoredMixture, anchor_matrix
+from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.model import (
     MIXED_LABEL,
     UNKNOWN_LABEL,
@@ -15,7 +16,8 @@ from segmentation.clustering.model import (
 )
 from segmentation.clustering.quality import calibration_error
 from segmentation.clustering.segmenters import SEGMENTERS
-from segmentation.profile.events import Texts, no_deeds
+from segmentation.profile.behaviour import DEED_CODE
+from segmentation.profile.events import Deeds, Texts, no_deeds
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,24 @@ def test_a_customer_without_texts_is_unknown_and_as_likely_anything(generator):
     found = assign(profile_customers(nobody, no_deeds(), model), model)
     assert found.label[600] == UNKNOWN_LABEL
     assert found.posterior[600] == pytest.approx(model.shares)
+
+
+def test_a_shop_where_nobody_wrote_is_sorted_by_what_they_did():
+    nobody_wrote = Texts(
+        n_customers=2,
+        customer=np.zeros(0, np.int64),
+        age_days=np.zeros(0),
+        source=np.zeros(0, np.int64),
+        weight=np.zeros(0),
+        families=np.zeros((0, 9)),
+        valence=np.zeros(0),
+    )
+    returned = Deeds(np.array([0]), np.zeros(1), np.array([DEED_CODE["return"]]))
+    model = fit_model(nobody_wrote, returned, seed=0)
+    found = assign(profile_customers(nobody_wrote, returned, model), model)
+    frustrated = SEGMENTS.index("frustrated")
+    assert found.posterior[0, frustrated] > found.posterior[1, frustrated]
+    assert found.label[1] == UNKNOWN_LABEL
 
 
 def test_someone_who_objected_is_unknown_whatever_they_wrote(generator):
