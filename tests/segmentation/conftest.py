@@ -1,4 +1,4 @@
-"""The generator, loaded by path: tests are not a package."""
+"""The generator and real histories, loaded by path: tests are not a package."""
 
 import importlib.util
 import sys
@@ -9,10 +9,19 @@ import pytest
 
 @pytest.fixture(scope="session")
 def generator():
-    path = Path(__file__).with_name("generator.py")
-    spec = importlib.util.spec_from_file_location("segment_generator", path)
+    return _beside("generator")
+
+
+@pytest.fixture(scope="session")
+def histories():
+    return _beside("histories")
+
+
+def _beside(name):
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"segment_{name}", path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["segment_generator"] = module
+    sys.modules[f"segment_{name}"] = module
     spec.loader.exec_module(module)
     return module
 

@@ -3,13 +3,9 @@
 method.md 9, lines 3 and 4. Reading the 24,746 texts takes about a minute.
 """
 
-import csv
-import gzip
-
 import numpy as np
 import pytest
 
-from segmentation.emotion.reading import TextToRead, read_texts
 from segmentation.profile.shrinkage import kappa_of
 
 HISTORIES = (
@@ -21,20 +17,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 
 @pytest.fixture(scope="module", params=HISTORIES)
-def history(request, shared_data):
+def history(request, shared_data, histories):
     """Family mixes (n, 9) and customer numbers (n,), by customer, oldest first."""
-    path = shared_data / f"{request.param}.csv.gz"
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    rows.sort(key=lambda row: (row["customer_id"], row["occurred_at"]))
-    items = [TextToRead(row["text"], row.get("subject", "")) for row in rows]
-    read = [
-        (row["customer_id"], reading.families)
-        for row, reading in zip(rows, read_texts(items), strict=True)
-        if reading.families is not None
-    ]
-    _, customer = np.unique([name for name, _ in read], return_inverse=True)
-    return np.array([families for _, families in read]), customer
+    found = histories.read_history(shared_data / f"{request.param}.csv.gz")
+    return found.families, found.text_customer
 
 
 def earlier(families, customer):
