@@ -4,32 +4,31 @@ Ids only, early acknowledgement, no results. A task that is lost or doubled chan
 nothing: the next tick finds the work in the database.
 """
 
-import logging
 import os
 import socket
 import time
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from celery import Task, shared_task
+from celery import shared_task
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import KombuError
-from kombu.exceptions import OperationalError as BrokerDown
 
 from campaigns.materialising import materialise as write_audience
 from campaigns.models import Send
 from campaigns.sending import engine
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.protocol import Lane
-
-log = logging.getLogger(__name__)
+from customers import waking
 
 SECONDS_A_TASK: Final = 60.0
 # A tick that could not be run within this time is made up for by the next.
 EXPIRES_SECONDS: Final = 30
 PUMPS_A_TICK: Final = 4
+
+wake = partial(
+    waking.wake, expires=EXPIRES_SECONDS, otherwise="the next tick finds the work"
+)
 
 _channels: dict[int, Channel] = {}
 
@@ -69,23 +68,6 @@ def pump(lane: str) -> None:
     from campaigns.sending import ledger
 
     ledger.finish_sends(now=timezone.now())
-
-
-def wake(task: Task, *ids: int | str) -> None:
-    """Publish once the transaction stands; a broker that is down changes nothing."""
-    transaction.on_commit(partial(_publish, task, ids))
-
-
-def _publish(task: Task, ids: tuple[Any, ...]) -> None:
-    try:
-        task.apply_async(args=ids, expires=EXPIRES_SECONDS)
-    except (BrokerDown, KombuError, OSError) as problem:
-        log.warning(
-            "%s%s was not published (%s): the next tick finds the work",
-            task.name,
-            ids,
-            type(problem).__name__,
-        )
 
 
 def _channel() -> Channel:
