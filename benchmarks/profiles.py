@@ -21,7 +21,8 @@ from measure import Taken, peak_megabytes, say, take
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from segmentation.clustering.anchored_mixture import FIT_AT_MOST, SEGMENTS
+from segmentation.clustering.anchored_mixture import FIT_AT_MOST
+from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.model import (
     assign,
     fit_model,

@@ -16,27 +16,18 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
 from segmentation.clustering.anchors import LEARN_FROM, SEGMENTS, anchor_matrix
+from segmentation.clustering.belief import (
+    COLD_STRENGTH,
+    SHARE_STRENGTH,
+    evidence_of_texts,
+    posterior,
+)
 from segmentation.profile.events import FloatArray, IntArray
 
-__all__ = ["SEGMENTS", "AnchoredMixture", "anchor_matrix", "posterior"]
-
 TEMPER: Final = 0.8
-COLD_STRENGTH, WARM_STRENGTH = 100.0, 2000.0
-SHARE_STRENGTH: Final = 20.0
+WARM_STRENGTH: Final = 2000.0
 FIT_AT_MOST: Final = 30_000
 ROUNDS: Final = 50
-
-
-def posterior(evidence: FloatArray, shares: FloatArray, temper: float) -> FloatArray:
-    """Probability of each segment: softmax(temper E + ln p).
-
-    evidence: (n, 7) log evidence; shares: (7,), sums to 1. Returns (n, 7).
-    """
-    logits = temper * evidence + np.log(shares)
-    logits -= logits.max(axis=1, keepdims=True)
-    weight = np.exp(logits)
-    probability: FloatArray = weight / weight.sum(axis=1, keepdims=True)
-    return probability
 
 
 class AnchoredMixture(ClusterMixin, BaseEstimator):
@@ -141,7 +132,7 @@ class AnchoredMixture(ClusterMixin, BaseEstimator):
         strength = COLD_STRENGTH if self.start is None else WARM_STRENGTH
         for _ in range(self.rounds):
             density = lam @ self.anchors_.T
-            evidence = _evidence(density, customer, weights, n)
+            evidence = evidence_of_texts(density, customer, weights, n)
             belief = posterior(evidence, self.shares_, 1.0)
             total = belief.sum(axis=0)
             self.shares_ = (total + SHARE_STRENGTH) / (
@@ -167,7 +158,7 @@ class AnchoredMixture(ClusterMixin, BaseEstimator):
                 f"{self.n_features_in_} features as input."
             )
         n = int(customer.max()) + 1 if len(customer) else 0
-        return _evidence(lam @ self.anchors_.T, customer, weights, n)
+        return evidence_of_texts(lam @ self.anchors_.T, customer, weights, n)
 
     def predict_proba(
         self,
@@ -195,14 +186,3 @@ class AnchoredMixture(ClusterMixin, BaseEstimator):
 
 
 NDArrayBool = np.ndarray[Any, np.dtype[np.bool_]]
-
-
-def _evidence(
-    density: FloatArray, customer: IntArray, weights: FloatArray, n: int
-) -> FloatArray:
-    logs = weights[:, None] * np.log(density)
-    columns = [
-        np.bincount(customer, logs[:, column], minlength=n)
-        for column in range(logs.shape[1])
-    ]
-    return np.stack(columns, axis=1)

@@ -8,17 +8,24 @@ Source: method.md 2.2, step 5; docs/method.md, "Groups that no segment describes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from segmentation.clustering.anchors import LEARN_FROM, SEGMENTS, anchor_matrix
+from segmentation.clustering.belief import (
+    COLD_STRENGTH,
+    SHARE_STRENGTH,
+    evidence_of_texts,
+    posterior,
+)
 from segmentation.clustering.model import PROBABILITY_NEEDED, SegmentModel
 from segmentation.emotion.families import FAMILIES
 from segmentation.profile.baseline import likelihoods
 from segmentation.profile.decay import SLOW_DAYS, decay
 from segmentation.profile.events import N_FAMILIES, FloatArray, IntArray, Texts
+from segmentation.profile.sums import per_customer
 
 TEXTS_NEEDED: Final = 3
 WORST_SHARE: Final = 0.10
@@ -130,9 +137,6 @@ def belonging(
     own: (n,) from group_evidence(); evidence: (n, 7) for the segments; shares: (8,).
     In it is whom the group suits best, clearly enough for a name.
     """
-    # Here and not above: scikit-learn takes over a second to import.
-    from segmentation.clustering.anchored_mixture import posterior
-
     belief = posterior(np.column_stack([evidence, own]), shares, temper)
     is_best = belief.argmax(axis=1) == belief.shape[1] - 1
     rows = np.flatnonzero(is_best & (belief[:, -1] >= PROBABILITY_NEEDED))
@@ -146,25 +150,36 @@ def group_evidence(texts: Texts, model: SegmentModel, row: FloatArray) -> FloatA
     """
     density = likelihoods(texts.families, texts.source, model.baselines) @ row
     weight = texts.weight * decay(texts.age_days, half_life_days=SLOW_DAYS)
-    return _per_customer(texts.customer, weight * np.log(density), texts.n_customers)
+    return per_customer(texts.customer, weight * np.log(density), texts.n_customers)
+
+
+def lifted_families(row: FloatArray, mix: FloatArray) -> list[str]:
+    """The two families that stand out most against everybody's mix."""
+    return [FAMILIES[one] for one in np.argsort(-row / mix, kind="stable")[:2]]
 
 
 def suggested_name(row: FloatArray, mix: FloatArray) -> str:
     """The two most lifted families in words: "Joyful and angry"."""
-    lift = np.log(row / mix)
-    first, second = (int(one) for one in np.argsort(-lift, kind="stable")[:2])
-    return f"{READS[FAMILIES[first]].capitalize()} and {READS[FAMILIES[second]]}"
+    first, second = (READS[family] for family in lifted_families(row, mix))
+    return f"{first.capitalize()} and {second}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Texts of n customers: lam (m, 9), customer (m,) below n, weight (m,)."""
+    """Texts of n customers: lam (m, 9), customer (m,) below n, weight (m,).
+
+    times: (n,) how often each customer counts.
+    """
 
     lam: FloatArray
     customer: IntArray
     weight: FloatArray
     mix: FloatArray
-    n: int
+    times: FloatArray
+
+    @property
+    def n(self) -> int:
+        return len(self.times)
 
     @classmethod
     def of(cls, texts: Texts, model: SegmentModel, *, seed: int) -> _Data | None:
@@ -182,29 +197,15 @@ class _Data:
             chosen = kept[customer]
             lam, weight = lam[chosen], weight[chosen]
             customer = np.unique(customer[chosen], return_inverse=True)[1].reshape(-1)
-        return cls(lam, customer, weight, model.mix, int(customer.max()) + 1)
+        times = np.ones(int(customer.max()) + 1)
+        return cls(lam, customer, weight, model.mix, times)
 
     def sample(self, random: np.random.Generator) -> _Data:
         """As many customers, drawn with replacement: a customer drawn twice counts
         twice by weight of her whole likelihood, which is what copies of her would do.
         """
         drawn = random.multinomial(self.n, np.full(self.n, 1 / self.n))
-        return _Sample(
-            self.lam, self.customer, self.weight, self.mix, self.n, drawn.astype(float)
-        )
-
-    @property
-    def times(self) -> FloatArray:
-        return np.ones(self.n)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample(_Data):
-    drawn: FloatArray
-
-    @property
-    def times(self) -> FloatArray:
-        return self.drawn
+        return replace(self, times=drawn.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,12 +224,6 @@ def _with_row(base: _Mixture, row: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _fit(data: _Data, rows: FloatArray, shares: FloatArray, *, rounds: int) -> _Mixture:
     """Expectation maximisation as in the anchored mixture; a row more has no anchor."""
-    # Here and not above: scikit-learn takes over a second to import.
-    from segmentation.clustering.anchored_mixture import (
-        COLD_STRENGTH,
-        SHARE_STRENGTH,
-    )
-
     prior = COLD_STRENGTH * anchor_matrix(data.mix)
     if len(rows) > len(SEGMENTS):
         prior = np.vstack([prior, SMOOTHING * data.mix])
@@ -251,16 +246,8 @@ def _logits(
     data: _Data, rows: FloatArray, shares: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     density = data.lam @ rows.T
-    logs = data.weight[:, None] * np.log(density)
-    evidence = np.stack(
-        [_per_customer(data.customer, column, data.n) for column in logs.T], axis=1
-    )
+    evidence = evidence_of_texts(density, data.customer, data.weight, data.n)
     return density, evidence + np.log(shares)
-
-
-def _per_customer(customer: IntArray, values: FloatArray, n: int) -> FloatArray:
-    """(n,) the sum of each customer's values."""
-    return np.asarray(np.bincount(customer, values, minlength=n), np.float64)
 
 
 def _starts(data: _Data, base: _Mixture, *, seed: int) -> list[FloatArray]:
@@ -269,7 +256,7 @@ def _starts(data: _Data, base: _Mixture, *, seed: int) -> list[FloatArray]:
 
     _, logits = _logits(data, base.rows, base.shares)
     counts = np.bincount(data.customer, minlength=data.n)
-    weight = _per_customer(data.customer, data.weight, data.n)
+    weight = per_customer(data.customer, data.weight, data.n)
     heard = np.flatnonzero((counts >= TEXTS_NEEDED) & (weight > 0))
     if len(heard) * WORST_SHARE < STARTS * TEXTS_NEEDED:
         return []
@@ -277,10 +264,7 @@ def _starts(data: _Data, base: _Mixture, *, seed: int) -> list[FloatArray]:
     worst = heard[np.argsort(fit, kind="stable")[: int(len(heard) * WORST_SHARE)]]
     mixes = data.lam * data.mix
     mixes /= mixes.sum(axis=1, keepdims=True)
-    sums = np.stack(
-        [_per_customer(data.customer, data.weight * one, data.n) for one in mixes.T],
-        axis=1,
-    )
+    sums = per_customer(data.customer, data.weight[:, None] * mixes, data.n)
     means = sums[worst] / weight[worst, None]
     clusters = KMeans(n_clusters=STARTS, n_init=5, random_state=seed).fit(
         np.sqrt(means)

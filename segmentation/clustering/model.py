@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from segmentation.clustering.anchors import MIXED, SEGMENTS, UNKNOWN
+from segmentation.clustering.belief import evidence_of_texts, posterior
+from segmentation.clustering.temper import choose_temper
 from segmentation.emotion.families import FAMILIES
 from segmentation.profile.baseline import likelihoods, overall_mix, source_baselines
 from segmentation.profile.behaviour import (
@@ -35,6 +37,7 @@ from segmentation.profile.shrinkage import (
     mean_valence,
     negativity,
 )
+from segmentation.profile.sums import per_customer
 
 # Labels of an assignment: indices into SEGMENTS, then these two.
 LABELS: Final = (*SEGMENTS, MIXED, UNKNOWN)
@@ -160,7 +163,6 @@ def fit_model(
     """
     # Here and not above: scikit-learn takes over a second to import.
     from segmentation.clustering.anchored_mixture import AnchoredMixture
-    from segmentation.clustering.temper import choose_temper
 
     mix = overall_mix(texts.families)
     baselines = source_baselines(texts.families, texts.source, n_sources=len(SOURCES))
@@ -190,13 +192,11 @@ def _learn_deeds(
     texts: Texts, deeds: Deeds, density: FloatArray, shares: FloatArray
 ) -> FloatArray:
     """What deeds are worth here: expectation maximisation with texts held fixed."""
-    from segmentation.clustering.anchored_mixture import posterior
-
     n = texts.n_customers
-    told = _sum_rows(texts.customer, texts.weight[:, None] * np.log(density), n)
+    told = evidence_of_texts(density, texts.customer, texts.weight, n)
     table = start_shares()
     for _ in range(DEED_ROUNDS):
-        done = _sum_rows(deeds.customer, log_evidence(table, shares)[deeds.code], n)
+        done = per_customer(deeds.customer, log_evidence(table, shares)[deeds.code], n)
         belief = posterior(told + done, shares, 1.0)
         table = learn_shares(deeds.code, belief[deeds.customer])
     return table
@@ -216,10 +216,10 @@ def profile_customers(texts: Texts, deeds: Deeds, model: SegmentModel) -> Profil
     sums = fold(texts)
     per_text, usual = text_evidence(texts.families, texts.source, model)
     weight = texts.weight * decay(texts.age_days, half_life_days=SLOW_DAYS)
-    evidence = _sum_rows(texts.customer, weight[:, None] * per_text, n)
-    base = _sum_rows(texts.customer, (weight * usual)[:, None], n)[:, 0]
+    evidence = per_customer(texts.customer, weight[:, None] * per_text, n)
+    base = per_customer(texts.customer, weight * usual, n)
     # A deed's evidence is already told against the base mix, so its base is 0.
-    evidence += _sum_rows(
+    evidence += per_customer(
         deeds.customer,
         deed_weight(deeds)[:, None]
         * log_evidence(model.deeds, model.shares)[deeds.code],
@@ -232,7 +232,7 @@ def profile_customers(texts: Texts, deeds: Deeds, model: SegmentModel) -> Profil
         negativity=negativity(sums, model.mix),
         evidence=evidence,
         base=base,
-        deed_weight=_sum_rows(deeds.customer, deed_weight(deeds)[:, None], n)[:, 0],
+        deed_weight=per_customer(deeds.customer, deed_weight(deeds), n),
     )
 
 
@@ -246,8 +246,6 @@ def assign(
 
     objected: (n,) customers who are not to be profiled: always unknown.
     """
-    from segmentation.clustering.anchored_mixture import posterior
-
     belief = posterior(profiles.evidence, model.shares, model.temper)
     order = np.argsort(-belief, axis=1, kind="stable")[:, :2]
     rows = np.arange(len(belief))
@@ -270,12 +268,3 @@ def assign(
         ),
         posterior=belief,
     )
-
-
-def _sum_rows(who: IntArray, rows: FloatArray, n: int) -> FloatArray:
-    columns = [
-        np.bincount(who, rows[:, column], minlength=n)
-        for column in range(rows.shape[1])
-    ]
-    # Of nothing at all bincount gives whole numbers.
-    return np.stack(columns, axis=1).astype(np.float64)

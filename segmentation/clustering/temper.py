@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from segmentation.clustering.anchored_mixture import posterior
+from segmentation.clustering.belief import evidence_of_texts, posterior
 from segmentation.profile.decay import SLOW_DAYS, decay
 from segmentation.profile.events import FloatArray, IntArray, Texts
 
@@ -63,7 +63,4 @@ def _evidence_before(
     rows = row_of[texts.customer[rest]]
     ages = texts.age_days[rest] - texts.age_days[last][rows]
     weight = texts.weight[rest] * decay(ages, half_life_days=SLOW_DAYS)
-    logs = weight[:, None] * np.log(density[rest])
-    return np.stack(
-        [np.bincount(rows, column, minlength=len(last)) for column in logs.T], axis=1
-    )
+    return evidence_of_texts(density[rest], rows, weight, len(last))

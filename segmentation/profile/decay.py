@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from segmentation.profile.events import N_FAMILIES, FloatArray, IntArray, Texts
+from segmentation.profile.events import N_FAMILIES, FloatArray, Texts
+from segmentation.profile.sums import per_customer
 
 SLOW_DAYS: Final = 180.0  # disposition: chooses the tone
 FAST_DAYS: Final = 30.0  # state: drives holds
@@ -102,25 +103,13 @@ def fold(texts: Texts) -> ProfileSums:
     )
     np.maximum.at(peak, who, strength)
     return ProfileSums(
-        weight=_sum(who, slow, n),
-        weight_sq=_sum(who, slow**2, n),
-        families=_sums(who, slow, texts.families, n),
-        valence=_sum(who, slow * texts.valence, n),
-        valence_sq=_sum(who, slow * texts.valence**2, n),
-        fast_weight=_sum(who, fast, n),
-        fast_families=_sums(who, fast, texts.families, n),
+        weight=per_customer(who, slow, n),
+        weight_sq=per_customer(who, slow**2, n),
+        families=per_customer(who, slow[:, None] * texts.families, n),
+        valence=per_customer(who, slow * texts.valence, n),
+        valence_sq=per_customer(who, slow * texts.valence**2, n),
+        fast_weight=per_customer(who, fast, n),
+        fast_families=per_customer(who, fast[:, None] * texts.families, n),
         peak=peak,
         texts=np.bincount(who, minlength=n).astype(np.float64),
     )
-
-
-def _sum(who: IntArray, values: FloatArray, n: int) -> FloatArray:
-    return np.bincount(who, values, minlength=n).astype(np.float64)
-
-
-def _sums(who: IntArray, weight: FloatArray, values: FloatArray, n: int) -> FloatArray:
-    columns = [
-        np.bincount(who, weight * values[:, column], minlength=n)
-        for column in range(values.shape[1])
-    ]
-    return np.stack(columns, axis=1)

@@ -179,7 +179,7 @@ def _segment_evidence(families: FloatArray) -> dict[str, float]:
     the evidence of segment s is sum over f of lam_f A0_sf. A customer's segment also
     weighs their other texts and the shop's usual ones; docs/method.md, "Segments".
     """
-    from segmentation.clustering.anchored_mixture import SEGMENTS, anchor_matrix
+    from segmentation.clustering.anchors import SEGMENTS, anchor_matrix
 
     base = np.full(len(FAMILIES), 1.0 / len(FAMILIES))
     evidence = anchor_matrix(base) @ (families / base)

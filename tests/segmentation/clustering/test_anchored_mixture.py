@@ -4,8 +4,8 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from segmentation.clustering.anchored_mixture import AnchoredMixture, anchor_matrix
-from segmentation.clustering.anchors import SEGMENTS
+from segmentation.clustering.anchored_mixture import AnchoredMixture
+from segmentation.clustering.anchors import SEGMENTS, anchor_matrix
 from segmentation.clustering.model import (
     MIXED_LABEL,
     UNKNOWN_LABEL,
