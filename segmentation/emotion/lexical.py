@@ -32,14 +32,19 @@ def phrase_keys(framed: IntArray) -> IntArray:
     return np.concatenate([framed[1:-1], pairs])
 
 
-def weighed(keys: IntArray, idf: FloatArray) -> FloatArray:
-    """What each occurrence of a key weighs in its text: idf / norm, (n,).
+def weighed(
+    keys: IntArray, known: IntArray, idf: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Where each occurrence of a key stands among the known ones, and what it weighs in
+    its text: idf / norm, 0 for one that is not known. Both (n,).
 
-    idf: (n,), 0 for a key that is not known. The norm is that of all keys' tf x idf.
+    known: (m,) ascending; idf: (m,). The norm is that of all known keys' tf x idf.
     """
+    rows = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    own = np.where(known[rows] == keys, idf[rows], 0.0)
     _, place, times = np.unique(keys, return_index=True, return_counts=True)
-    norm = float(np.sqrt(np.sum((times * idf[place]) ** 2)))
-    return idf / norm if norm > 0 else np.zeros(len(idf))
+    norm = float(np.sqrt(np.sum((times * own[place]) ** 2)))
+    return rows, own / norm if norm > 0 else np.zeros(len(own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,8 @@ class LexicalHead:
         two pieces; what belongs to no piece is spread over all of them alike.
         """
         n = len(framed) - 2
-        wanted = phrase_keys(framed)
-        rows = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        idf = np.where(self.keys[rows] == wanted, self.idf[rows], 0.0)
-        said = self.weights[rows] * (weighed(wanted, idf)[:, None] * self.scale)
+        rows, weight = weighed(phrase_keys(framed), self.keys, self.idf)
+        said = self.weights[rows] * (weight[:, None] * self.scale)
         pairs = said[n:] / 2
         pairs[0] *= 2  # its other piece is the frame's
         pairs[-1] *= 2

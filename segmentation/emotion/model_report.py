@@ -142,12 +142,8 @@ def _head(found: Mapping[str, Any]) -> list[str]:
 
 
 def _of_head(about: Mapping[str, Any]) -> str:
-    """What the lexical head adds to a logit; nothing of weights without one."""
-    share = about.get("lexical_share")
-    if not share:
-        return ""
     return (
-        f"{share:.0%} of each label's logit come from a lexical head beside the "
+        f"{about['lexical_share']:.0%} of each label's logit come from a lexical head beside the "
         "encoder: logistic regressions over word pieces and pairs of them, fitted on the "
         "same texts. "
     )

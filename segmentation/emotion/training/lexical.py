@@ -55,12 +55,11 @@ def _matrix(
     """(n, kept + 1); the last column says that a customer wrote it."""
     columns, values, ends = [], [], [0]
     for text, is_customer in zip(keys, of_customer, strict=True):
-        place = np.minimum(np.searchsorted(kept, text), len(kept) - 1)
-        known = kept[place] == text
-        weight = weighed(text, np.where(known, idf[place], 0.0))
+        place, weight = weighed(text, kept, idf)
+        known = np.flatnonzero(weight)
         columns += [place[known], np.full(int(is_customer), len(kept))]
         values += [weight[known], np.ones(int(is_customer))]
-        ends.append(ends[-1] + int(known.sum()) + int(is_customer))
+        ends.append(ends[-1] + len(known) + int(is_customer))
     return csr_matrix(
         (np.concatenate(values), np.concatenate(columns), ends),
         shape=(len(keys), len(kept) + 1),

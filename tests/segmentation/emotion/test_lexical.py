@@ -41,14 +41,20 @@ def test_a_piece_and_the_order_of_a_pair_are_remembered(head):
     assert logit(head, 30, 31)[ANGER] > logit(head, 31, 30)[ANGER] + 1
 
 
+def test_a_known_key_weighs_its_share_of_the_norm_and_an_unknown_one_nothing():
+    rows, weight = weighed(
+        np.array([7, 5, 7, 6]), np.array([5, 7]), np.array([2.0, 1.5])
+    )
+    assert rows[:3].tolist() == [1, 0, 1]
+    # Twice 1.5 and once 2 make a norm of the root of 13.
+    np.testing.assert_allclose(weight, np.array([1.5, 2, 1.5, 0]) / 13**0.5)
+
+
 def test_what_the_pieces_add_is_the_regressions_logit(head):
     ids = framed(10, 30, 31, 10, 99)
     keys = phrase_keys(ids)
-    known = np.isin(keys, head.keys)
-    place = np.searchsorted(head.keys, keys[known])
-    idf = np.zeros(len(keys))
-    idf[known] = head.idf[place]
-    wanted = weighed(keys, idf)[known] @ (head.weights[place] * head.scale) + head.bias
+    rows, weight = weighed(keys, head.keys, head.idf)
+    wanted = weight @ (head.weights[rows] * head.scale) + head.bias
     added = head.logits(ids)
     assert added.shape == (5, len(LABELS))
     np.testing.assert_allclose(added.sum(axis=0), wanted, atol=1e-12)
