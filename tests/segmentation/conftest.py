@@ -2,9 +2,11 @@
 
 import importlib.util
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +26,35 @@ def _beside(name):
     sys.modules[f"segment_{name}"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def at_once():
+    """Does several things in a thread each, started together; returns what they raised.
+
+    For tests with `transaction=True`: every thread has a connection of its own.
+    """
+    return _at_once
+
+
+def _at_once(*acts):
+    problems, start = [], threading.Barrier(len(acts))
+
+    def do(act):
+        try:
+            start.wait()
+            act()
+        except BaseException as problem:  # noqa: BLE001
+            problems.append(problem)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=do, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return problems
 
 
 @pytest.fixture

@@ -111,8 +111,8 @@ def test_a_press_on_a_page_is_carried_out_by_a_worker(manage, worker):
     run = manage("shell", "-v0", "-c", SORT)[-1]
     manage("shell", "-v0", "-c", PRESS.replace("{run}", run))
     ends = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < ends:
-        if manage("shell", "-v0", "-c", LOOK)[-1] == "published":
-            return
+    state = ""
+    while state != "published" and time.monotonic() < ends:
         time.sleep(1)
-    raise AssertionError("No worker has taken it up.")
+        state = manage("shell", "-v0", "-c", LOOK)[-1]
+    assert state == "published"

@@ -1,11 +1,10 @@
 import csv
 import io
-import threading
 from datetime import date, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
@@ -318,31 +317,15 @@ def live_through(steps, shop, at, admin_user):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("round_", range(3))
 def test_a_pin_beside_a_publication_leaves_one_place_and_one_history(
-    shop, at, admin_user, round_
+    shop, at, admin_user, at_once, round_
 ):
     people = shop.add(20)
     shop.publish(dict.fromkeys(people, "trusting"), at=at)
     following = shop.sort(dict.fromkeys(people, "excited"), at=at)
-    problems, start = [], threading.Barrier(2)
-
-    def at_once(act):
-        try:
-            start.wait()
-            act()
-        except BaseException as problem:  # noqa: BLE001
-            problems.append(problem)
-        finally:
-            connection.close()
-
-    acts = [
+    problems = at_once(
         lambda: publish_run(following, at=later(at)),
         lambda: pinned(people[0], "anxious", at=later(at)),
-    ]
-    threads = [threading.Thread(target=at_once, args=[act]) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    )
     assert problems == []
     assert place(people[0]).segment.key == "anxious"
     assert place(people[0]).run_segment.key == "excited"

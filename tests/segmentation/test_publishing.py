@@ -1,8 +1,6 @@
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
 from customers.services import object_to_profiling
 from segmentation.errors import RunNotPublishable
@@ -155,34 +153,16 @@ def test_a_run_that_was_never_finished_is_begun_again(ada, bo, shop, at):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("round_", range(3))
 def test_of_two_who_publish_at_once_one_is_in_use_and_both_are_recorded(
-    shop, at, admin_user, round_
+    shop, at, admin_user, at_once, round_
 ):
     people = shop.add(30)
     first = shop.publish(dict.fromkeys(people, "trusting"), at=at)
     shop.publish(dict.fromkeys(people, "anxious"), at=at)
     third = shop.sort(dict.fromkeys(people, "excited"), at=at)
-    problems, start = [], threading.Barrier(2)
-
-    def at_once(act):
-        try:
-            start.wait()
-            act()
-        except BaseException as problem:  # noqa: BLE001
-            problems.append(problem)
-        finally:
-            connection.close()
-
-    threads = [
-        threading.Thread(target=at_once, args=[act])
-        for act in (
-            lambda: publish_run(third, at=later(at), approved_by=admin_user),
-            lambda: roll_back_to(first, at=later(at), by=admin_user),
-        )
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    problems = at_once(
+        lambda: publish_run(third, at=later(at), approved_by=admin_user),
+        lambda: roll_back_to(first, at=later(at), by=admin_user),
+    )
     assert problems == []
     assert SegmentationRun.objects.filter(state="published").count() == 1
     assert Publication.objects.count() == 4
