@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -10,18 +11,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from customers.doors import shown_page
-from segmentation.clustering.emergent import LIFT_NAMED
+from segmentation.clustering.emergent import LIFT_NAMED, lifted_families
 from segmentation.errors import SegmentationError
 from segmentation.groups import accept_group, dismiss_group
 from segmentation.models import EmergentGroup, GroupMember
-from segmentation.reasons import CHARACTERS_MOST
-from segmentation.rule_segments import NAME_CHARACTERS
+from segmentation.reasons import CHARACTERS_MOST, NAME_CHARACTERS
 from segmentation.showing import ShownSentence, best_sentences
 from segmentation.tones import TONE_NAMES
 
 GROUPS_SHOWN = 50
 EXAMPLES = 10
-FAMILIES_SHOWN = 2
 MAY_DECIDE = "segmentation.change_emergentgroup"
 
 
@@ -79,8 +78,10 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
 def _lifted(shown: EmergentGroup) -> list[str]:
     """The families that its name is made of."""
     known = shown.figures.get("families", [])
-    by_lift = sorted(known, key=lambda one: -one[1] / one[2])
-    return [family for family, *_ in by_lift[:FAMILIES_SHOWN]]
+    if not known:
+        return []
+    row, mix = np.array([shares for _, *shares in known]).T
+    return lifted_families(row, mix)
 
 
 def _bar(times: float) -> float:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 from django.db import transaction
-from django.utils.text import slugify
 
 from customers.models import Customer
 from segmentation.clustering.emergent import (
@@ -29,11 +28,11 @@ from segmentation.emotion.families import FAMILIES
 from segmentation.errors import DecisionRefused
 from segmentation.frames import People
 from segmentation.models import EmergentGroup, GroupMember, SegmentationRun
+from segmentation.naming import check_there_is
 from segmentation.profile.behaviour import DEEDS
 from segmentation.profile.events import SOURCES, Deeds, FloatArray, IntArray, Texts
 from segmentation.reasons import tidy_reason
-from segmentation.rule_segments import create_rule
-from segmentation.tones import TONE_NAMES
+from segmentation.rule_segments import create_rule, free_key
 
 State = EmergentGroup.State
 # Keys of groups begin so: no segment's ever does.
@@ -199,14 +198,11 @@ def accept_group(
     Raises DecisionRefused for one that is decided on or gone, or a tone there is none
     of; RuleRefused for a name that can't be one or is taken.
     """
-    if tone not in TONE_NAMES:
-        raise DecisionRefused(
-            f"There is no tone “{tone[:40]}”: choose one of the list."
-        )
+    check_there_is(tone)
     with transaction.atomic():
         found = _open(group)
-        found.key = _free_key(name)
-        found.name = " ".join(name.split())
+        keys = EmergentGroup.objects.all()
+        found.key = free_key(name, keys, otherwise="unnamed", before=GROUP_KEY)
         found.state = State.ACCEPTED
         found.decided_by, found.decided_at = by, at
         condition = {"field": "group", "op": "any_of", "value": [found.key]}
@@ -219,7 +215,7 @@ def accept_group(
         )
         rule.tone, rule.counted, rule.counted_at = tone, found.customers, at
         rule.save(update_fields=["tone", "counted", "counted_at"])
-        found.rule = rule
+        found.rule, found.name = rule, rule.name
         found.save()
     return found
 
@@ -248,12 +244,3 @@ def _open(group: EmergentGroup) -> EmergentGroup:
             f"“{found}” is {found.get_state_display()} already. Nothing was changed."
         )
     return found
-
-
-def _free_key(name: str) -> str:
-    plain = GROUP_KEY + (slugify(name)[:80].strip("-_") or "unnamed")
-    key, number = plain, 1
-    while EmergentGroup.objects.filter(key=key).exists():
-        number += 1
-        key = f"{plain}-{number}"
-    return key

@@ -13,7 +13,7 @@ from django.db import transaction
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.errors import DecisionRefused
 from segmentation.models import RuleSegment, Segment, SegmentationRun, SegmentEdit
-from segmentation.rules.fields import plain_text
+from segmentation.reasons import tidy_name
 from segmentation.tones import (
     ALWAYS_NEUTRAL,
     GUARDED_SEGMENTS,
@@ -24,7 +24,6 @@ from segmentation.tones import (
     shared_tone_fits,
 )
 
-NAME_CHARACTERS: Final = 80
 # A segment needs so many customers, or this share of those who were read, to be worth
 # words of its own: method.md 2.2, step 6.
 PEOPLE_NEEDED: Final = 50
@@ -56,7 +55,7 @@ def change_segment(
     Raises DecisionRefused for a name that can't be one or is taken, a tone there is
     none of, one that urges people whom that would hurt, and a chain of borrowed tones.
     """
-    tidy = " ".join(name.split())
+    tidy = _tidy(name)
     with transaction.atomic():
         # All of them: two who lend each other their tones at once wait here.
         known = {
@@ -88,11 +87,19 @@ def change_segment(
     return found
 
 
+def check_there_is(tone: str) -> None:
+    """Raises DecisionRefused for a tone there is none of."""
+    if tone not in TONE_NAMES:
+        raise DecisionRefused(
+            f"There is no tone “{tone[:40]}”: choose one of the list."
+        )
+
+
 def check_change(
     segment: Segment, *, name: str, tone: str, sent_as: Segment | None
 ) -> None:
     """Raises DecisionRefused where change_segment would; changes nothing."""
-    _check(segment, " ".join(name.split()), tone, sent_as, list(Segment.objects.all()))
+    _check(segment, _tidy(name), tone, sent_as, list(Segment.objects.all()))
 
 
 def _check(
@@ -108,12 +115,11 @@ def _check(
     _check_lending(segment, tone, everyone)
 
 
+def _tidy(name: str) -> str:
+    return tidy_name(name, whose="A segment", refused=DecisionRefused)
+
+
 def _check_name(segment: Segment, name: str, everyone: list[Segment]) -> None:
-    if not plain_text(name) or len(name) > NAME_CHARACTERS:
-        raise DecisionRefused(
-            f"A segment needs a name of 1 to {NAME_CHARACTERS} characters that can be "
-            f"written; this one has {len(name)}."
-        )
     for other in everyone:
         if other.pk != segment.pk and other.name.casefold() == name.casefold():
             raise DecisionRefused(
@@ -122,10 +128,7 @@ def _check_name(segment: Segment, name: str, everyone: list[Segment]) -> None:
 
 
 def _check_tone(segment: Segment, tone: str) -> None:
-    if tone not in TONE_NAMES:
-        raise DecisionRefused(
-            f"There is no tone “{tone[:40]}”: choose one of the list."
-        )
+    check_there_is(tone)
     if own_tone_fits(segment.key, tone):
         return
     if segment.key in GUARDED_SEGMENTS:

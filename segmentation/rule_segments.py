@@ -7,19 +7,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, QuerySet
 from django.utils.text import slugify
 
 from customers.models import Customer
 from segmentation.errors import RuleInUse, RuleRefused
 from segmentation.models import EmergentGroup, RuleSegment, Segment
+from segmentation.reasons import NAME_CHARACTERS, tidy_name
 from segmentation.rule_uses import USES
 from segmentation.rules.compiling import matching
-from segmentation.rules.fields import plain_text
 from segmentation.rules.tree import Group, parse, read, to_json
 from segmentation.rules.wording import in_words
 
-NAME_CHARACTERS: Final = 80
 # While a rule is being written the count stops here: "more than 10,000".
 TRIED_MOST: Final = 10_000
 SAMPLE: Final = 5
@@ -58,7 +57,10 @@ def create_rule(*, name: str, text: str, by: Any, at: datetime) -> RuleSegment:
     fields = _fields(name, text, by=by, at=at)
     with _one_of_a_name(fields["name"]):
         return RuleSegment.objects.create(
-            key=_free_key(fields["name"]), created_by=by, created_at=at, **fields
+            key=free_key(fields["name"], RuleSegment.objects.all(), otherwise="rule"),
+            created_by=by,
+            created_at=at,
+            **fields,
         )
 
 
@@ -127,7 +129,7 @@ def _fields(name: str, text: str, *, by: Any, at: datetime) -> dict[str, Any]:
     """What is written of a rule, read, worded anew and counted."""
     tree = read(text)
     return {
-        "name": _name(name),
+        "name": tidy_name(name, whose="A rule", refused=RuleRefused),
         "rule": to_json(tree),
         "changed_by": by,
         "changed_at": at,
@@ -147,21 +149,17 @@ def _one_of_a_name(name: str) -> Iterator[None]:
         ) from error
 
 
-def _name(name: str) -> str:
-    tidy = " ".join(name.split())
-    if not plain_text(tidy) or len(tidy) > NAME_CHARACTERS:
-        raise RuleRefused(
-            f"A rule needs a name of 1 to {NAME_CHARACTERS} characters that can be "
-            f"written; this one has {len(tidy)}."
-        )
-    return tidy
+def free_key(
+    name: str, taken: QuerySet[Any], *, otherwise: str, before: str = ""
+) -> str:
+    """The name as an address has it, with a number where that is taken.
 
-
-def _free_key(name: str) -> str:
-    """The name as an address has it, with a number where that is taken."""
-    plain = slugify(name)[:NAME_CHARACTERS].strip("-_") or "rule"
+    taken: rows with a key. otherwise: where no letter of the name is left. before:
+    what every such key begins with.
+    """
+    plain = before + (slugify(name)[:NAME_CHARACTERS].strip("-_") or otherwise)
     key, number = plain, 1
-    while RuleSegment.objects.filter(key=key).exists():
+    while taken.filter(key=key).exists():
         number += 1
         key = f"{plain}-{number}"
     return key

@@ -20,8 +20,8 @@ from customers.templatetags.attune import number
 from segmentation.errors import RuleInUse, RuleRefused
 from segmentation.groups import GROUP_KEY
 from segmentation.models import RuleSegment
+from segmentation.reasons import NAME_CHARACTERS
 from segmentation.rule_segments import (
-    NAME_CHARACTERS,
     Trial,
     change_rule,
     count_rule,
