@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,26 +81,26 @@ def load_texts(people: People, *, at: datetime, one: int | None = None) -> Texts
     rows = found.order_by("customer_id", "occurred_at", "pk").values_list(
         "customer_id", "occurred_at", "kind", "weight", "families", "valence"
     )
-    who, ages, sources, weights, valences = [], [], [], [], []
+    who, ages, days, sources, weights, valences = [], [], [], [], [], []
     packed = bytearray()
     for customer, moment, kind, weight, families, valence in rows.iterator(
         chunk_size=ROWS_AT_ONCE
     ):
         who.append(customer)
         ages.append((at - moment).total_seconds() / SECONDS_A_DAY)
+        days.append(moment.astimezone(UTC).toordinal())
         sources.append(_SOURCE_INDEX[kind])
         weights.append(weight)
         valences.append(valence)
         packed += families
     customer_rows = people.rows_of(np.array(who, np.int64))
-    age = np.array(ages, np.float64)
     return Texts(
         n_customers=len(people.ids),
         customer=customer_rows,
-        age_days=age,
+        age_days=np.array(ages, np.float64),
         source=np.array(sources, np.int64),
         weight=cap_by_day(
-            customer_rows, np.floor(age).astype(np.int64), np.array(weights, np.float64)
+            customer_rows, np.array(days, np.int64), np.array(weights, np.float64)
         ),
         families=np.frombuffer(bytes(packed), FAMILY_PACKED)
         .reshape(-1, N_FAMILIES)

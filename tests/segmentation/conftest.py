@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -66,3 +67,27 @@ class Shop:
         from segmentation.publishing import publish_run
 
         return publish_run(self.sort(places, at=at, **more), at=at)
+
+    def read(self, customer, when, *, family="trust", weight=1.0, kind="review"):
+        """A text that was read as being of one family, whole."""
+        import numpy as np
+
+        from customers.models import Interaction
+        from segmentation.emotion.families import FAMILIES
+        from segmentation.models import EmotionScore
+
+        row = Interaction.objects.create(
+            customer=customer, occurred_at=when, kind=kind, key=str(uuid4()), text="x"
+        )
+        mix = np.full(len(FAMILIES), 0.02, "<f4")
+        mix[FAMILIES.index(family)] = 0.84
+        return EmotionScore.objects.create(
+            interaction=row,
+            customer=customer,
+            occurred_at=when,
+            kind=kind,
+            families=mix.tobytes(),
+            weight=weight,
+            sentences=[["x", mix.tolist(), 1.0]],
+            analyzer="test",
+        )
