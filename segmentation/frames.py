@@ -33,6 +33,8 @@ from segmentation.profile.weights import cap_by_day
 if TYPE_CHECKING:
     import pandas as pd
 
+BoolArray = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
 SECONDS_A_DAY = 86_400.0
 ROWS_AT_ONCE = 20_000
 _SOURCE_INDEX = {name: index for index, name in enumerate(SOURCES)}
@@ -45,14 +47,31 @@ FAMILY_PACKED = "<f4"
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The customers of a table of profiles: row i is ids[i]."""
+    """The customers of a table of profiles: row i is ids[i]; few: not all there are.
+
+    Texts, deeds and places are loaded for these and no others: who joins or goes while
+    they are being loaded changes nothing.
+    """
 
     ids: IntArray
-    objected: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    objected: BoolArray
+    few: bool = False
 
-    def rows_of(self, customer_ids: IntArray) -> IntArray:
-        rows: IntArray = np.searchsorted(self.ids, customer_ids)
-        return rows
+    def rows_of(self, customer_ids: IntArray) -> tuple[IntArray, BoolArray]:
+        """The row of each id, and whether it has one; the row of others is 0."""
+        if not len(self.ids):
+            return np.zeros(len(customer_ids), np.int64), np.zeros(
+                len(customer_ids), bool
+            )
+        rows = np.searchsorted(self.ids, customer_ids)
+        rows[rows == len(self.ids)] = 0
+        there = self.ids[rows] == customer_ids
+        return np.where(there, rows, 0), there
+
+    def row_of(self, customer_id: int) -> int | None:
+        """The row of one id, if it has one."""
+        row = int(np.searchsorted(self.ids, customer_id))
+        return row if row < len(self.ids) and self.ids[row] == customer_id else None
 
 
 def load_people(customer_ids: Iterable[int] | None = None) -> People:
@@ -68,16 +87,17 @@ def load_people(customer_ids: Iterable[int] | None = None) -> People:
     return People(
         np.array([pk for pk, _ in rows], np.int64),
         np.array([moment is not None for _, moment in rows], bool),
+        few=customer_ids is not None,
     )
 
 
-def load_texts(people: People, *, at: datetime, one: int | None = None) -> Texts:
-    """Every read text up to this moment; one: of this customer only."""
+def load_texts(people: People, *, at: datetime) -> Texts:
+    """Their texts that were read, up to this moment."""
     found = EmotionScore.objects.filter(
         occurred_at__lte=at, customer__profiling_objected_at=None
     ).exclude(families=b"")
-    if one is not None:
-        found = found.filter(customer_id=one)
+    if people.few:
+        found = found.filter(customer_id__in=people.ids.tolist())
     rows = found.order_by("customer_id", "occurred_at", "pk").values_list(
         "customer_id", "occurred_at", "kind", "weight", "families", "valence"
     )
@@ -93,51 +113,54 @@ def load_texts(people: People, *, at: datetime, one: int | None = None) -> Texts
         weights.append(weight)
         valences.append(valence)
         packed += families
-    customer_rows = people.rows_of(np.array(who, np.int64))
+    customer_rows, there = people.rows_of(np.array(who, np.int64))
+    customer_rows = customer_rows[there]
+    mixes = np.frombuffer(bytes(packed), FAMILY_PACKED).reshape(-1, N_FAMILIES)
     return Texts(
         n_customers=len(people.ids),
         customer=customer_rows,
-        age_days=np.array(ages, np.float64),
-        source=np.array(sources, np.int64),
+        age_days=np.array(ages, np.float64)[there],
+        source=np.array(sources, np.int64)[there],
         weight=cap_by_day(
-            customer_rows, np.array(days, np.int64), np.array(weights, np.float64)
+            customer_rows,
+            np.array(days, np.int64)[there],
+            np.array(weights, np.float64)[there],
         ),
-        families=np.frombuffer(bytes(packed), FAMILY_PACKED)
-        .reshape(-1, N_FAMILIES)
-        .astype(np.float64),
-        valence=np.array(valences, np.float64),
+        families=mixes[there].astype(np.float64),
+        valence=np.array(valences, np.float64)[there],
     )
 
 
 def deed_rows(
-    *, at: datetime, one: int | None = None
+    people: People, *, at: datetime
 ) -> QuerySet[Interaction, tuple[int, int, datetime, str, float | None]]:
-    """Ratings and returns up to this moment, of customers who may be profiled."""
+    """Their ratings and returns up to this moment, if they may be profiled."""
     found = Interaction.objects.filter(
         Q(rating__isnull=False) | Q(kind=Interaction.Kind.RETURN),
         occurred_at__lte=at,
         customer__profiling_objected_at=None,
     )
-    if one is not None:
-        found = found.filter(customer_id=one)
+    if people.few:
+        found = found.filter(customer_id__in=people.ids.tolist())
     return found.order_by("customer_id", "occurred_at", "pk").values_list(
         "pk", "customer_id", "occurred_at", "kind", "rating"
     )
 
 
-def load_deeds(people: People, *, at: datetime, one: int | None = None) -> Deeds:
+def load_deeds(people: People, *, at: datetime) -> Deeds:
     """Ratings and returns as arrays, in the order of deed_rows()."""
     who, ages, codes = [], [], []
-    for _, customer, moment, kind, rating in deed_rows(at=at, one=one).iterator(
+    for _, customer, moment, kind, rating in deed_rows(people, at=at).iterator(
         chunk_size=ROWS_AT_ONCE
     ):
         who.append(customer)
         ages.append((at - moment).total_seconds() / SECONDS_A_DAY)
         codes.append(deed_code(kind, rating))
+    rows, there = people.rows_of(np.array(who, np.int64))
     return Deeds(
-        people.rows_of(np.array(who, np.int64)),
-        np.array(ages, np.float64),
-        np.array(codes, np.int64),
+        rows[there],
+        np.array(ages, np.float64)[there],
+        np.array(codes, np.int64)[there],
     )
 
 

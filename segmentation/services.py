@@ -1,39 +1,28 @@
 """Read, fold, fit, publish: the decisions between interactions and segments."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models.functions import Coalesce
 
 from customers.models import Customer
 from segmentation.clustering import quality, wording
 from segmentation.clustering.anchors import SEGMENTS
-from segmentation.clustering.hysteresis import Standing, settle
+from segmentation.clustering.hysteresis import settle
 from segmentation.clustering.model import (
     LABELS,
-    UNKNOWN_LABEL,
-    Assignment,
-    ProfileTable,
     SegmentModel,
-    assign,
     fit_model,
-    profile_customers,
 )
 from segmentation.corrections import changed_since
-from segmentation.emotion.families import FAMILIES
 from segmentation.errors import NothingToSort
 from segmentation.frames import (
-    FAMILY_PACKED,
-    SECONDS_A_DAY,
-    People,
     load_deeds,
     load_people,
     load_texts,
-    pack_sums,
 )
 from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
@@ -51,7 +40,14 @@ from segmentation.models import (
 )
 from segmentation.pins import end_expired_pins, place_by_hand
 from segmentation.places import count_places, nowhere
-from segmentation.profile.events import IntArray, Texts
+from segmentation.placing import (
+    Sorting,
+    lock_customers,
+    memberships,
+    sort_customers,
+    standing_in,
+    write_profiles,
+)
 from segmentation.publishing import carry_out_open, publish_run
 from segmentation.scoring import (
     Progress,
@@ -180,20 +176,24 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     before = published_run()
     previous = SegmentModel.from_json(before.model) if before else None
     model = fit_model(texts, deeds, seed=seed, previous=previous)
-    profiles = profile_customers(texts, deeds, model)
-    found = assign(profiles, model, objected=people.objected)
-    standing = _standing(people, before, at=at)
-    settled = settle(found, standing)
+    sorting = sort_customers(
+        people,
+        texts,
+        deeds,
+        model,
+        before=standing_in(before, people, at=at),
+        rule=settle,
+        at=at,
+    )
     run = SegmentationRun.objects.create(
         cut_off=at,
         segmenter=SEGMENTER,
         model=model.to_json(),
         customers=len(people.ids),
-        quality=_quality(model, profiles, standing, settled),
+        quality=_quality(model, sorting),
     )
-    _write_memberships(run, people, profiles, found, settled, at=at)
-    _write_profiles(people, profiles, texts, at=at)
-    look_for_groups(Fit(run, people, texts, deeds, profiles, model), at=at)
+    _write(run, sorting)
+    look_for_groups(Fit(run, people, texts, deeds, sorting.profiles, model), at=at)
     if Pin.objects.filter(ended_at=None).exists():
         place_by_hand(run, at=at)
         count_places(run)
@@ -226,41 +226,13 @@ def forget_inferences(customer: Customer, *, at: datetime) -> None:
         SegmentChange.objects.filter(customer=customer).delete()
 
 
-def _standing(
-    people: People, before: SegmentationRun | None, *, at: datetime
-) -> Standing:
-    n = len(people.ids)
-    label = np.full(n, -1, np.int64)
-    days, ahead = np.zeros(n), np.zeros(n, np.int64)
-    if before is not None:
-        index = {key: position for position, key in enumerate(LABELS)}
-        rows = (
-            Membership.objects.filter(run=before)
-            .order_by("customer_id")
-            # Where the run itself had them: a pin is no reading to hold on to.
-            .values_list(
-                "customer_id",
-                Coalesce("run_segment__key", "segment__key"),
-                "since",
-                "ahead_in_a_row",
-            )
-        )
-        for customer, key, since, in_a_row in rows.iterator(chunk_size=20_000):
-            row = int(np.searchsorted(people.ids, customer))
-            label[row] = index[key]
-            days[row] = max(0.0, (at - since).total_seconds() / SECONDS_A_DAY)
-            ahead[row] = in_a_row
-    return Standing(label, days, ahead)
-
-
-def _quality(
-    model: SegmentModel, profiles: ProfileTable, before: Standing, after: Standing
-) -> dict[str, Any]:
+def _quality(model: SegmentModel, sorting: Sorting) -> dict[str, Any]:
     """Sizes, signatures and subtitles of a run, and how far it moved."""
+    before, after = sorting.before.standing, sorting.settled
     sizes = np.bincount(after.label, minlength=len(LABELS))
     signatures = {}
     for position, key in enumerate(LABELS[:-2]):
-        found = quality.signature(profiles.sums, after.label == position)
+        found = quality.signature(sorting.profiles.sums, after.label == position)
         if found is not None:
             signatures[key] = [[round(float(v), 4) for v in row] for row in found]
     return {
@@ -295,104 +267,15 @@ def _why_wait(figures: dict[str, Any]) -> str:
     return " and ".join(reasons).capitalize() + "." if reasons else ""
 
 
-def _write_memberships(
-    run: SegmentationRun,
-    people: People,
-    profiles: ProfileTable,
-    found: Assignment,
-    settled: Standing,
-    *,
-    at: datetime,
-) -> None:
-    segment_ids = dict(Segment.objects.values_list("key", "pk"))
-    label_ids = [segment_ids[key] for key in LABELS]
-    since = dict(
-        Membership.objects.filter(
-            run__state=SegmentationRun.State.PUBLISHED
-        ).values_list("customer_id", "since")
-    )
-    everyone = np.arange(len(people.ids))
-    own = _own_probability(found, settled.label)
-    rival = _rivals(found, settled.label)
-    rival_probability = found.posterior[everyone, rival]
-    known = settled.label != UNKNOWN_LABEL
-    for rows in _chunks(len(people.ids)):
-        Membership.objects.bulk_create(
-            Membership(
-                run=run,
-                customer_id=int(people.ids[row]),
-                segment_id=label_ids[settled.label[row]],
-                probability=float(own[row]) if known[row] else 0.0,
-                next_best_id=label_ids[rival[row]] if known[row] else None,
-                next_probability=float(rival_probability[row]) if known[row] else 0.0,
-                evidence=float(profiles.sums.weight[row]),
-                since=since.get(int(people.ids[row]), at) if settled.days[row] else at,
-                ahead_in_a_row=int(settled.ahead[row]),
-            )
-            for row in rows
-        )
+def _write(run: SegmentationRun, sorting: Sorting) -> None:
+    """Places and profiles, a chunk of customers at a time.
 
-
-def _own_probability(found: Assignment, label: IntArray) -> Any:
-    """The probability of where a customer is kept, which may not be the best one."""
-    rows = np.arange(len(label))
-    named = label < len(LABELS) - 2
-    return np.where(
-        named, found.posterior[rows, np.where(named, label, 0)], found.probability
-    )
-
-
-def _rivals(found: Assignment, label: IntArray) -> IntArray:
-    """The likeliest of the seven that a customer is not in."""
-    order = np.argsort(-found.posterior, axis=1, kind="stable")
-    rivals: IntArray = np.where(order[:, 0] != label, order[:, 0], order[:, 1])
-    return rivals
-
-
-def _write_profiles(
-    people: People, profiles: ProfileTable, texts: Texts, *, at: datetime
-) -> None:
-    youngest = np.full(len(people.ids), np.inf)
-    np.minimum.at(youngest, texts.customer, texts.age_days)
-    fields = [
-        "as_of",
-        "state",
-        "texts",
-        "last_text_at",
-        "evidence",
-        "valence",
-        "composition",
-        "negativity",
-        "dominant_family",
-    ]
-    strongest = (profiles.composition / profiles.composition.mean(axis=0)).argmax(1)
-    for rows in _chunks(len(people.ids)):
-        EmotionProfile.objects.bulk_create(
-            (
-                EmotionProfile(
-                    customer_id=int(people.ids[row]),
-                    as_of=at,
-                    state=pack_sums(profiles.sums, row),
-                    texts=int(profiles.sums.texts[row]),
-                    last_text_at=at - timedelta(days=float(youngest[row])),
-                    evidence=float(profiles.sums.weight[row]),
-                    valence=float(profiles.valence[row]),
-                    composition=profiles.composition[row]
-                    .astype(FAMILY_PACKED)
-                    .tobytes(),
-                    negativity=float(profiles.negativity[row]),
-                    dominant_family=FAMILIES[int(strongest[row])],
-                )
-                for row in rows
-                # Nothing is kept of those who said nothing, or objected.
-                if profiles.sums.texts[row] and not people.objected[row]
-            ),
-            update_conflicts=True,
-            unique_fields=["customer"],
-            update_fields=fields,
-        )
-
-
-def _chunks(n: int) -> Iterator[range]:
-    for start in range(0, n, CHUNK):
-        yield range(start, min(n, start + CHUNK))
+    Who went or objected since they were loaded has none.
+    """
+    ids = sorting.people.ids
+    for start in range(0, len(ids), CHUNK):
+        rows = range(start, min(len(ids), start + CHUNK))
+        with transaction.atomic():
+            there = lock_customers(ids[rows].tolist())
+            Membership.objects.bulk_create(memberships(run, sorting, rows, there))
+            write_profiles(sorting, rows, there)
