@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 
 from customers.models import Customer, Interaction
 from segmentation.emotion.families import FAMILIES
@@ -23,6 +23,7 @@ from segmentation.profile.decay import ProfileSums
 from segmentation.profile.events import (
     N_FAMILIES,
     SOURCES,
+    BoolArray,
     Deeds,
     FloatArray,
     IntArray,
@@ -33,10 +34,9 @@ from segmentation.profile.weights import cap_by_day
 if TYPE_CHECKING:
     import pandas as pd
 
-BoolArray = np.ndarray[tuple[int], np.dtype[np.bool_]]
-
 SECONDS_A_DAY = 86_400.0
 ROWS_AT_ONCE = 20_000
+_IS_DEED = Q(rating__isnull=False) | Q(kind=Interaction.Kind.RETURN)
 _SOURCE_INDEX = {name: index for index, name in enumerate(SOURCES)}
 # The sums of one profile, packed in this order as little-endian float64.
 _FLAT = ("weight", "weight_sq", "valence", "valence_sq", "fast_weight", "peak", "texts")
@@ -136,7 +136,7 @@ def deed_rows(
 ) -> QuerySet[Interaction, tuple[int, int, datetime, str, float | None]]:
     """Their ratings and returns up to this moment, if they may be profiled."""
     found = Interaction.objects.filter(
-        Q(rating__isnull=False) | Q(kind=Interaction.Kind.RETURN),
+        _IS_DEED,
         occurred_at__lte=at,
         customer__profiling_objected_at=None,
     )
@@ -162,6 +162,28 @@ def load_deeds(people: People, *, at: datetime) -> Deeds:
         np.array(ages, np.float64)[there],
         np.array(codes, np.int64)[there],
     )
+
+
+def next_moments(people: People, *, at: datetime) -> dict[int, datetime]:
+    """When the first of their texts and deeds after this moment happens, by customer.
+
+    Clocks differ: what is recorded may lie a day ahead.
+    """
+    texts = EmotionScore.objects.exclude(families=b"")
+    deeds = Interaction.objects.filter(_IS_DEED)
+    found: dict[int, datetime] = {}
+    for rows in (texts, deeds):
+        later = rows.filter(occurred_at__gt=at, customer__profiling_objected_at=None)
+        if people.few:
+            later = later.filter(customer_id__in=people.ids.tolist())
+        for pk, first in (
+            later.order_by()
+            .values_list("customer_id")
+            .annotate(Min("occurred_at"))
+            .iterator(chunk_size=ROWS_AT_ONCE)
+        ):
+            found[pk] = min(first, found.get(pk, first))
+    return found
 
 
 def deed_code(kind: str, rating: float | None) -> int:

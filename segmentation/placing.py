@@ -91,8 +91,6 @@ def sort_customers(
     """
     profiles = profile_customers(texts, deeds, model)
     found = assign(profiles, model, objected=people.objected)
-    youngest = np.full(len(people.ids), np.inf)
-    np.minimum.at(youngest, texts.customer, texts.age_days)
     return Sorting(
         at,
         people,
@@ -100,9 +98,16 @@ def sort_customers(
         found,
         rule(found, before.standing),
         before,
-        youngest,
+        last_texts(texts),
         profiles.composition.mean(axis=0) if usual is None else usual,
     )
+
+
+def last_texts(texts: Texts) -> FloatArray:
+    """The age of each customer's last text in days, (n,); infinite without one."""
+    youngest = np.full(texts.n_customers, np.inf)
+    np.minimum.at(youngest, texts.customer, texts.age_days)
+    return youngest
 
 
 def standing_in(run: SegmentationRun | None, people: People, *, at: datetime) -> Before:
@@ -137,16 +142,19 @@ def standing_in(run: SegmentationRun | None, people: People, *, at: datetime) ->
     return Before(Standing(label, days, ahead), moments)
 
 
-def lock_customers(customer_ids: Iterable[int]) -> dict[int, bool]:
+def lock_customers(
+    customer_ids: Iterable[int], *, skip_locked: bool = False
+) -> dict[int, bool]:
     """Those of them who are still there, and whether they objected to profiling.
 
-    Locked to the end of the transaction, in the order of their ids.
+    Locked to the end of the transaction, in the order of their ids. skip_locked: those
+    whom somebody else has locked are left out.
     """
     return {
         pk: objected is not None
         for pk, objected in Customer.objects.filter(pk__in=list(customer_ids))
         .order_by("pk")
-        .select_for_update(no_key=True)
+        .select_for_update(no_key=True, skip_locked=skip_locked)
         .values_list("pk", "profiling_objected_at")
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 from django.db import transaction
 
 from customers.models import Customer
+from segmentation import news
 from segmentation.clustering import quality, wording
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.hysteresis import settle
@@ -17,12 +18,13 @@ from segmentation.clustering.model import (
     SegmentModel,
     fit_model,
 )
-from segmentation.corrections import changed_since
 from segmentation.errors import NothingToSort
+from segmentation.folding import fold_news
 from segmentation.frames import (
     load_deeds,
     load_people,
     load_texts,
+    next_moments,
 )
 from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
@@ -39,7 +41,7 @@ from segmentation.models import (
     SegmentChange,
 )
 from segmentation.pins import end_expired_pins, place_by_hand
-from segmentation.places import count_places, nowhere
+from segmentation.places import count_places, nowhere, published_run
 from segmentation.placing import (
     Sorting,
     lock_customers,
@@ -52,9 +54,7 @@ from segmentation.publishing import carry_out_open, publish_run
 from segmentation.scoring import (
     Progress,
     ScoreReport,
-    outdated,
     score_interactions,
-    unscored,
 )
 
 # Rows a transaction: the writer is free in between.
@@ -62,6 +62,10 @@ CHUNK = 5000
 SEGMENTER = "anchored"
 # Longer than the timetable lets a refresh take.
 GIVEN_UP_AFTER = timedelta(hours=2)
+# Everybody is sorted anew after so long (method.md 8), or when of so large a share of
+# customers there was news, or as many joined or went.
+REFIT_AFTER = timedelta(days=30)
+REFIT_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +74,18 @@ class RefreshReport:
 
     scores: ScoreReport
     run: SegmentationRun
+    # Customers of whom news was folded in, beside what the run itself has read.
+    folded: int = 0
 
     def __str__(self) -> str:
         sizes = self.run.quality.get("sizes", {})
         words = ", ".join(f"{size:,} {key}" for key, size in sizes.items() if size)
+        folded = f"{self.folded:,} folded in; " if self.folded else ""
         state = "" if self.run.state == "published" else f" ({self.run.waits_because})"
         return (
             f"{self.scores.read:,} texts read, {self.scores.not_read:,} not read; "
-            f"{self.run.customers:,} customers: {words}{state}"
+            f"{folded}{self.run.customers:,} customers: {words}{state}"
         )
-
-
-def published_run() -> SegmentationRun | None:
-    """The run in use."""
-    return SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED).first()
 
 
 def memberships_of(customer_ids: Iterable[int]) -> dict[int, Membership]:
@@ -101,45 +103,60 @@ def refresh_segments(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> RefreshReport:
-    """Score what is new, fold, fit, and publish unless it needs approval.
+    """Score what is new, fit, and publish unless it needs approval.
 
     at: the cut-off; later interactions do not count.
     """
     scores = score_interactions(workers=workers, progress=progress)
-    run = fit_run(at=at, seed=seed)
-    if run.state == SegmentationRun.State.FITTED:
-        run = publish_run(run, at=at)
-    thin_runs(at=at)
-    return RefreshReport(scores, run)
+    return _sort_anew(scores, at=at, seed=seed)
 
 
 def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
-    """Refresh when there is something to read, or customers nobody has sorted yet.
+    """Read what is new; sort everybody anew when a run is due, else fold it in.
 
-    What a crash left half done is finished first.
+    What a crash left half done is finished first. While a run waits for a person,
+    reading and folding into the run in use go on. None: nothing was new.
     """
     finish_publications()
     carry_out_open(at=at)
     end_expired_pins(at=at)
     thin_runs(at=at)
-    run = _last_judged()
-    sorted_already = run is not None and run.customers == Customer.objects.count()
-    waiting = SegmentationRun.objects.filter(state=SegmentationRun.State.WAITING)
     if not Customer.objects.exists():
         return None
-    if waiting.exists():  # reading goes on while a person decides
-        score_interactions()
+    scores = score_interactions()
+    waiting = SegmentationRun.objects.filter(state=SegmentationRun.State.WAITING)
+    if not waiting.exists() and _due(at=at):
+        return _sort_anew(scores, at=at, seed=0)
+    folded = fold_news(at=at)
+    in_use = published_run()
+    if in_use is None or not (scores.read or scores.not_read or folded):
         return None
-    news = unscored().exists() or outdated().exists()
-    if (
-        run
-        and sorted_already
-        and not news
-        and not changed_since(run.fitted_at)
-        and not _given_up(run, at=at)
-    ):
-        return None
-    return refresh_segments(at=at)
+    return RefreshReport(scores, in_use, folded)
+
+
+def _sort_anew(scores: ScoreReport, *, at: datetime, seed: int) -> RefreshReport:
+    run = fit_run(at=at, seed=seed)
+    if run.state == SegmentationRun.State.FITTED:
+        run = publish_run(run, at=at)
+    # What came while it was fitted; all there was, where it waits for a person.
+    folded = fold_news(at=at)
+    run.refresh_from_db(fields=["quality"])
+    thin_runs(at=at)
+    return RefreshReport(scores, run, folded)
+
+
+def _due(*, at: datetime) -> bool:
+    """Is it time to sort everybody anew?"""
+    run = _last_judged()
+    if run is None or _given_up(run, at=at):
+        return True
+    judged_at = max(filter(None, (run.cut_off, run.published_at, run.declined_at)))
+    much = max(REFIT_SHARE * run.customers, 1)
+    return (
+        at - judged_at >= REFIT_AFTER
+        or abs(Customer.objects.count() - run.customers) >= much
+        or news.since(run) >= much
+    )
 
 
 def _last_judged() -> SegmentationRun | None:
@@ -169,9 +186,12 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
 
     Raises NothingToSort without customers.
     """
-    people = load_people()
-    if not len(people.ids):
+    if not Customer.objects.exists():
         raise NothingToSort("There are no customers yet: import a history first.")
+    # Begun before anything is loaded: what is new from here on, this run has not read.
+    run = SegmentationRun.objects.create(cut_off=at, segmenter=SEGMENTER, model={})
+    news.sign(run)
+    people = load_people()
     texts, deeds = load_texts(people, at=at), load_deeds(people, at=at)
     before = published_run()
     previous = SegmentModel.from_json(before.model) if before else None
@@ -185,14 +205,13 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
         rule=settle,
         at=at,
     )
-    run = SegmentationRun.objects.create(
-        cut_off=at,
-        segmenter=SEGMENTER,
-        model=model.to_json(),
-        customers=len(people.ids),
-        quality=_quality(model, sorting),
-    )
+    run.model, run.customers = model.to_json(), len(people.ids)
+    run.quality = _quality(model, sorting)
+    run.save(update_fields=["model", "customers", "quality"])
     _write(run, sorting)
+    later = next_moments(people, at=at)
+    if later:
+        news.put_off(run, later, due=min(later.values()))
     look_for_groups(Fit(run, people, texts, deeds, sorting.profiles, model), at=at)
     if Pin.objects.filter(ended_at=None).exists():
         place_by_hand(run, at=at)
@@ -248,6 +267,8 @@ def _quality(model: SegmentModel, sorting: Sorting) -> dict[str, Any]:
         "largest_shift": round(
             quality.largest_shift(before.label, after.label, n_named=len(SEGMENTS)), 6
         ),
+        # Everybody's mean: a dominant family is one that stands out from it.
+        "composition": sorting.usual.tolist(),
         "learned": model.learned,
         "kappa": round(model.kappa, 4),
     }
@@ -278,4 +299,8 @@ def _write(run: SegmentationRun, sorting: Sorting) -> None:
         with transaction.atomic():
             there = lock_customers(ids[rows].tolist())
             Membership.objects.bulk_create(memberships(run, sorting, rows, there))
-            write_profiles(sorting, rows, there)
+            # What was folded since this run began is newer than what it has read.
+            newer = news.unread_by(run, there)
+            write_profiles(
+                sorting, rows, {pk: there[pk] for pk in there if pk not in newer}
+            )

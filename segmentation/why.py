@@ -55,14 +55,15 @@ class Explanation:
 def explain(membership: Membership) -> Explanation | None:
     """Split the log-odds of a customer's segment; None where there is nothing to split.
 
-    Recomputed from the stored readings and the run's model, as of its cut-off.
+    Recomputed from the stored readings and the run's model, as of its cut-off or of the
+    moment that news was folded in for.
     """
     # Of whom a person has placed: why the run has them where it does.
     read_as = membership.run_segment or membership.segment
     if read_as.key not in SEGMENTS:
         return None
     model = SegmentModel.from_json(membership.run.model)
-    at = membership.run.cut_off
+    at = membership.folded_at or membership.run.cut_off
     people = load_people([membership.customer_id])
     texts = load_texts(people, at=at)
     deeds = load_deeds(people, at=at)

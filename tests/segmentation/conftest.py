@@ -69,18 +69,20 @@ class Shop:
         return publish_run(self.sort(places, at=at, **more), at=at)
 
     def read(self, customer, when, *, family="trust", weight=1.0, kind="review"):
-        """A text that was read as being of one family, whole."""
+        """A text that was read as being mostly of one family."""
         import numpy as np
 
         from customers.models import Interaction
         from segmentation.emotion.families import FAMILIES
         from segmentation.models import EmotionScore
+        from segmentation.news import mark
 
         row = Interaction.objects.create(
             customer=customer, occurred_at=when, kind=kind, key=str(uuid4()), text="x"
         )
         mix = np.full(len(FAMILIES), 0.02, "<f4")
         mix[FAMILIES.index(family)] = 0.84
+        mark([customer.pk])
         return EmotionScore.objects.create(
             interaction=row,
             customer=customer,
