@@ -57,16 +57,15 @@ class People:
     objected: BoolArray
     few: bool = False
 
-    def rows_of(self, customer_ids: IntArray) -> tuple[IntArray, BoolArray]:
-        """The row of each id, and whether it has one; the row of others is 0."""
-        if not len(self.ids):
-            return np.zeros(len(customer_ids), np.int64), np.zeros(
-                len(customer_ids), bool
-            )
-        rows = np.searchsorted(self.ids, customer_ids)
-        rows[rows == len(self.ids)] = 0
-        there = self.ids[rows] == customer_ids
-        return np.where(there, rows, 0), there
+    def rows_of(self, customer_ids: IntArray) -> IntArray:
+        """The row of each id; of one that has none any row, see knows()."""
+        rows: IntArray = np.searchsorted(self.ids, customer_ids)
+        return np.minimum(rows, max(len(self.ids) - 1, 0))
+
+    def knows(self, customer_ids: IntArray) -> BoolArray:
+        """Which of these ids have a row."""
+        known: BoolArray = np.isin(customer_ids, self.ids)
+        return known
 
     def row_of(self, customer_id: int) -> int | None:
         """The row of one id, if it has one."""
@@ -113,8 +112,9 @@ def load_texts(people: People, *, at: datetime) -> Texts:
         weights.append(weight)
         valences.append(valence)
         packed += families
-    customer_rows, there = people.rows_of(np.array(who, np.int64))
-    customer_rows = customer_rows[there]
+    ids = np.array(who, np.int64)
+    there = people.knows(ids)
+    customer_rows = people.rows_of(ids[there])
     mixes = np.frombuffer(bytes(packed), FAMILY_PACKED).reshape(-1, N_FAMILIES)
     return Texts(
         n_customers=len(people.ids),
@@ -156,9 +156,10 @@ def load_deeds(people: People, *, at: datetime) -> Deeds:
         who.append(customer)
         ages.append((at - moment).total_seconds() / SECONDS_A_DAY)
         codes.append(deed_code(kind, rating))
-    rows, there = people.rows_of(np.array(who, np.int64))
+    ids = np.array(who, np.int64)
+    there = people.knows(ids)
     return Deeds(
-        rows[there],
+        people.rows_of(ids[there]),
         np.array(ages, np.float64)[there],
         np.array(codes, np.int64)[there],
     )

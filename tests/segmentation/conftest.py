@@ -1,4 +1,4 @@
-"""The generator, loaded by path: tests are not a package."""
+"""The generator and soundness, loaded by path: tests are not a package."""
 
 import importlib.util
 import sys
@@ -8,14 +8,23 @@ from uuid import uuid4
 import pytest
 
 
-@pytest.fixture(scope="session")
-def generator():
-    path = Path(__file__).with_name("generator.py")
-    spec = importlib.util.spec_from_file_location("segment_generator", path)
+def by_path(name):
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"segment_{name}", path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["segment_generator"] = module
+    sys.modules[f"segment_{name}"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def generator():
+    return by_path("generator")
+
+
+@pytest.fixture(scope="session")
+def soundness():
+    return by_path("soundness")
 
 
 @pytest.fixture
