@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from customers.models import Customer
 from segmentation import news
 from segmentation.clustering.hysteresis import settle_between_runs
 from segmentation.clustering.model import SegmentModel
@@ -23,7 +24,7 @@ from segmentation.models import (
     SegmentChange,
 )
 from segmentation.pins import standing_pins
-from segmentation.places import published_run, recount
+from segmentation.places import count_places, published_run, recount
 from segmentation.placing import (
     lock_customers,
     memberships,
@@ -59,7 +60,7 @@ def fold_news(*, at: datetime) -> int:
     if run is None:
         return 0
     news.drop_read(run)
-    news.mark_newcomers(run)
+    _follow_customers(run)
     folded, last = 0, 0
     while ids := list(
         news.waiting(run, at=at)
@@ -69,6 +70,22 @@ def fold_news(*, at: datetime) -> int:
         folded += between_publications(partial(_fold, ids, at=at))
         last = ids[-1]
     return folded
+
+
+def _follow_customers(run: SegmentationRun) -> None:
+    """Who joined is news; who was erased or merged is no longer counted."""
+    places = Membership.objects.filter(run=run).count()
+    if places != Customer.objects.count():
+        news.mark_newcomers(run)
+    if places != sum(run.quality.get("sizes", {}).values()):
+        between_publications(_count_anew)
+
+
+def _count_anew() -> None:
+    run = published_run()
+    if run is not None:
+        count_places(run)
+        run.save(update_fields=["quality"])
 
 
 def _fold(ids: list[int], *, at: datetime) -> int:
@@ -99,6 +116,9 @@ def _fold(ids: list[int], *, at: datetime) -> int:
     rows = range(len(people.ids))
     write_profiles(sorting, rows, there)
     _write_places(run, memberships(run, sorting, rows, there), there, at=at)
+    if any(there[pk] for pk in marks):
+        # An objection empties the place at once, and leaves the figures to this.
+        _count_anew()
     News.objects.filter(pk__in=marks).update(waiting=False, due=None)
     for pk, due in next_moments(people, at=at).items():
         News.objects.filter(pk=pk).update(waiting=True, due=due)

@@ -148,14 +148,12 @@ def drop_read(run: SegmentationRun) -> None:
 
 def mark_newcomers(run: SegmentationRun) -> None:
     """Whoever has no place in the run in use is news."""
-    places = Membership.objects.filter(run=run)
-    if places.count() == Customer.objects.count():
-        return
-    newcomers = Customer.objects.filter(
-        ~Exists(places.filter(customer=OuterRef("pk")))
-    ).values_list("pk", flat=True)
+    here = Membership.objects.filter(run=run, customer=OuterRef("pk"))
+    newcomers = Customer.objects.filter(~Exists(here)).order_by("pk")
     last = 0
-    while ids := list(newcomers.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+    while ids := list(
+        newcomers.filter(pk__gt=last).values_list("pk", flat=True)[:CHUNK]
+    ):
         last = ids[-1]
         with transaction.atomic():
             mark(ids)

@@ -243,6 +243,8 @@ def forget_inferences(customer: Customer, *, at: datetime) -> None:
         Pin.objects.filter(customer=customer).delete()
         GroupMember.objects.filter(customer=customer).delete()
         SegmentChange.objects.filter(customer=customer).delete()
+        # The next fold counts anew how many are in which segment.
+        news.mark([customer.pk])
 
 
 def _quality(model: SegmentModel, sorting: Sorting) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def test_what_is_taken_away_is_news_and_its_profile_goes_with_the_last_text(
 def test_who_takes_an_objection_back_is_news(sorted_shop, at):
     ann = sorted_shop[0]
     object_to_profiling(ann, source="test", at=at)
-    assert fold_news(at=at) == 0
+    fold_news(at=at)
     allow_profiling(ann, source="test", at=at)
     assert waiting() == {ann.pk}
     assert Consent.objects.filter(customer=ann).count() == 2
@@ -221,6 +221,13 @@ def test_who_objected_is_unknown_whatever_news_there_is(sorted_shop, at):
     assert place(ann).segment.key == "unknown"
     assert not EmotionProfile.objects.filter(customer=ann).exists()
     assert not SegmentChange.objects.filter(customer=ann).exists()
+    assert published_run().quality["sizes"]["trusting"] == 9
+
+
+def test_who_is_erased_is_no_longer_counted(sorted_shop, at):
+    sorted_shop[0].delete()
+    fold_news(at=at)
+    assert published_run().quality["sizes"]["trusting"] == 9
 
 
 # Runs and news beside each other.
