@@ -39,7 +39,7 @@ from campaigns.sending.channels import batch_size_of
 from customers.addresses import address_wire
 from customers.errors import InvalidAddress
 from segmentation.models import RuleSegment, Segment
-from segmentation.services import published_run
+from segmentation.places import published_run
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

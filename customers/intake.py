@@ -16,6 +16,7 @@ from django.db.models import Max
 from customers.addresses import address_hash, address_key, address_wire
 from customers.errors import InvalidAddress
 from customers.models import Consent, Customer, Interaction, Suppression
+from customers.news import Recorded, tell_recorded
 from customers.sources.rows import InteractionRow, RefusedRow, content_key, shortened
 
 # Clocks differ; a day covers every time zone that was left out by mistake.
@@ -255,7 +256,7 @@ class Intake:
             ),
             key=itemgetter(0),
         )
-        return insert_ignoring(
+        added = insert_ignoring(
             Interaction,
             _INTERACTION_COLUMNS,
             (
@@ -277,6 +278,11 @@ class Intake:
                 for (pk, kind, key), row in named
             ),
         )
+        if added:
+            tell_recorded(
+                [Recorded(pk, str(kind), row.rating) for (pk, kind, _), row in named]
+            )
+        return added
 
     def notes(self) -> list[str]:
         found = []

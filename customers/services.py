@@ -7,10 +7,12 @@ from itertools import islice
 from time import monotonic
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from customers.addresses import address_hash, address_key
 from customers.intake import Intake, latest_marketing, refusal
 from customers.models import Consent, Customer, ImportRun, Interaction, Suppression
+from customers.news import tell_changed
 from customers.objection import FORGET
 from customers.sources.rows import InteractionRow, Reading, RefusedRow, content_key
 
@@ -270,6 +272,21 @@ def marketing_basis(customer_ids: Iterable[int], *, at: datetime) -> dict[int, s
 
 
 @transaction.atomic
+def remove_interactions(interactions: QuerySet[Interaction]) -> int:
+    """Delete these for good, with what was inferred of them; returns how many.
+
+    One transaction for all: hand over a few thousand at most.
+    """
+    who = set(interactions.order_by().values_list("customer_id", flat=True))
+    # Whoever writes something inferred of an interaction locks the customer first.
+    locked = Customer.objects.filter(pk__in=who).order_by("pk")
+    list(locked.select_for_update(no_key=True).values_list("pk", flat=True))
+    tell_changed(who)
+    _, deleted = interactions.delete()
+    return deleted.get(Interaction._meta.label, 0)
+
+
+@transaction.atomic
 def object_to_profiling(customer: Customer, *, source: str, at: datetime) -> None:
     """From now on no text of this customer is read for feelings.
 
@@ -290,10 +307,12 @@ def object_to_profiling(customer: Customer, *, source: str, at: datetime) -> Non
 
 
 @transaction.atomic
+@transaction.atomic
 def allow_profiling(customer: Customer, *, source: str, at: datetime) -> None:
     """The customer takes the objection back."""
     if customer.profiling_objected_at is not None:
         _set_objection(customer, None)
+        tell_changed([customer.pk])
         record_consent(
             customer,
             purpose=Consent.Purpose.PROFILING,

@@ -15,7 +15,7 @@ from customers.templatetags.attune import number
 from segmentation.errors import DecisionRefused
 from segmentation.models import Segment, SegmentationRun
 from segmentation.naming import change_segment, check_change
-from segmentation.services import published_run
+from segmentation.places import published_run
 from segmentation.tones import TONE_NAMES
 
 

@@ -6,11 +6,14 @@ class SegmentationConfig(AppConfig):
     name = "segmentation"
 
     def ready(self) -> None:
+        from customers.news import CHANGED, RECORDED
         from customers.objection import FORGET
-        from segmentation import canonical, customer_panel, history_panels
+        from segmentation import canonical, customer_panel, history_panels, news
         from segmentation.services import forget_inferences
 
         post_migrate.connect(canonical.add_missing, sender=self)
         customer_panel.install()
         history_panels.install()
         FORGET.append(forget_inferences)
+        RECORDED.append(news.hear_recorded)
+        CHANGED.append(news.hear_changed)

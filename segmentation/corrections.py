@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from customers.models import Customer, Interaction
 from customers.spreadsheets import formula_safe
@@ -19,6 +19,7 @@ from segmentation.emotion.families import AROUSAL, FAMILIES, VALENCE
 from segmentation.errors import CorrectionRefused
 from segmentation.frames import families_of
 from segmentation.models import Correction, EmotionScore
+from segmentation.news import mark
 from segmentation.profile.events import SOURCE_WEIGHT
 from segmentation.scoring import read_again, text_of
 from segmentation.showing import strongest_family
@@ -63,6 +64,7 @@ def correct_reading(
             corrected_at=at,
         )
         _write(score, family)
+        mark([score.customer_id])
     return correction
 
 
@@ -76,14 +78,8 @@ def withdraw_correction(interaction: Interaction, *, by: Any, at: datetime) -> N
             raise CorrectionRefused("This text has no correction to take back.")
         scores.update(corrected=False, analyzer="")
     # After the commit: reading takes its time, and a crash leaves it to the next turn.
+    # That is what changes the text, and marks its customer as news.
     read_again(scores)
-
-
-def changed_since(moment: datetime) -> bool:
-    """A person has corrected a text, or taken it back, after that moment."""
-    return Correction.objects.filter(
-        Q(corrected_at__gt=moment) | Q(withdrawn_at__gt=moment)
-    ).exists()
 
 
 def _refuse_objectors(interaction: Interaction) -> None:

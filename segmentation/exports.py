@@ -67,6 +67,7 @@ def changes_as_csv() -> Iterator[str]:
         "to_segment__key",
         "at",
         "publication__run",
+        "folded",
     )
     return _lines(
         CHANGES,
@@ -78,9 +79,9 @@ def changes_as_csv() -> Iterator[str]:
                 end,
                 at.isoformat(),
                 run or "",
-                "" if run else "yes",
+                "" if run or folded else "yes",
             )
-            for who, email, start, end, at, run in rows.iterator(
+            for who, email, start, end, at, run, folded in rows.iterator(
                 chunk_size=ROWS_AT_ONCE
             )
         ),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 
 from customers.models import Customer, Interaction
 from segmentation.emotion.families import FAMILIES
@@ -23,6 +23,7 @@ from segmentation.profile.decay import ProfileSums
 from segmentation.profile.events import (
     N_FAMILIES,
     SOURCES,
+    BoolArray,
     Deeds,
     FloatArray,
     IntArray,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SECONDS_A_DAY = 86_400.0
 ROWS_AT_ONCE = 20_000
+_IS_DEED = Q(rating__isnull=False) | Q(kind=Interaction.Kind.RETURN)
 _SOURCE_INDEX = {name: index for index, name in enumerate(SOURCES)}
 # The sums of one profile, packed in this order as little-endian float64.
 _FLAT = ("weight", "weight_sq", "valence", "valence_sq", "fast_weight", "peak", "texts")
@@ -45,14 +47,30 @@ FAMILY_PACKED = "<f4"
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The customers of a table of profiles: row i is ids[i]."""
+    """The customers of a table of profiles: row i is ids[i]; few: not all there are.
+
+    Texts, deeds and places are loaded for these and no others: who joins or goes while
+    they are being loaded changes nothing.
+    """
 
     ids: IntArray
-    objected: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    objected: BoolArray
+    few: bool = False
 
     def rows_of(self, customer_ids: IntArray) -> IntArray:
+        """The row of each id; of one that has none any row, see knows()."""
         rows: IntArray = np.searchsorted(self.ids, customer_ids)
-        return rows
+        return np.minimum(rows, max(len(self.ids) - 1, 0))
+
+    def knows(self, customer_ids: IntArray) -> BoolArray:
+        """Which of these ids have a row."""
+        known: BoolArray = np.isin(customer_ids, self.ids)
+        return known
+
+    def row_of(self, customer_id: int) -> int | None:
+        """The row of one id, if it has one."""
+        row = int(np.searchsorted(self.ids, customer_id))
+        return row if row < len(self.ids) and self.ids[row] == customer_id else None
 
 
 def load_people(customer_ids: Iterable[int] | None = None) -> People:
@@ -68,77 +86,105 @@ def load_people(customer_ids: Iterable[int] | None = None) -> People:
     return People(
         np.array([pk for pk, _ in rows], np.int64),
         np.array([moment is not None for _, moment in rows], bool),
+        few=customer_ids is not None,
     )
 
 
-def load_texts(people: People, *, at: datetime, one: int | None = None) -> Texts:
-    """Every read text up to this moment; one: of this customer only."""
+def load_texts(people: People, *, at: datetime) -> Texts:
+    """Their texts that were read, up to this moment."""
     found = EmotionScore.objects.filter(
         occurred_at__lte=at, customer__profiling_objected_at=None
     ).exclude(families=b"")
-    if one is not None:
-        found = found.filter(customer_id=one)
+    if people.few:
+        found = found.filter(customer_id__in=people.ids.tolist())
     rows = found.order_by("customer_id", "occurred_at", "pk").values_list(
         "customer_id", "occurred_at", "kind", "weight", "families", "valence"
     )
-    who, ages, sources, weights, valences = [], [], [], [], []
+    who, ages, days, sources, weights, valences = [], [], [], [], [], []
     packed = bytearray()
     for customer, moment, kind, weight, families, valence in rows.iterator(
         chunk_size=ROWS_AT_ONCE
     ):
         who.append(customer)
         ages.append((at - moment).total_seconds() / SECONDS_A_DAY)
+        days.append(moment.astimezone(UTC).toordinal())
         sources.append(_SOURCE_INDEX[kind])
         weights.append(weight)
         valences.append(valence)
         packed += families
-    customer_rows = people.rows_of(np.array(who, np.int64))
-    age = np.array(ages, np.float64)
+    ids = np.array(who, np.int64)
+    there = people.knows(ids)
+    customer_rows = people.rows_of(ids[there])
+    mixes = np.frombuffer(bytes(packed), FAMILY_PACKED).reshape(-1, N_FAMILIES)
     return Texts(
         n_customers=len(people.ids),
         customer=customer_rows,
-        age_days=age,
-        source=np.array(sources, np.int64),
+        age_days=np.array(ages, np.float64)[there],
+        source=np.array(sources, np.int64)[there],
         weight=cap_by_day(
-            customer_rows, np.floor(age).astype(np.int64), np.array(weights, np.float64)
+            customer_rows,
+            np.array(days, np.int64)[there],
+            np.array(weights, np.float64)[there],
         ),
-        families=np.frombuffer(bytes(packed), FAMILY_PACKED)
-        .reshape(-1, N_FAMILIES)
-        .astype(np.float64),
-        valence=np.array(valences, np.float64),
+        families=mixes[there].astype(np.float64),
+        valence=np.array(valences, np.float64)[there],
     )
 
 
 def deed_rows(
-    *, at: datetime, one: int | None = None
+    people: People, *, at: datetime
 ) -> QuerySet[Interaction, tuple[int, int, datetime, str, float | None]]:
-    """Ratings and returns up to this moment, of customers who may be profiled."""
+    """Their ratings and returns up to this moment, if they may be profiled."""
     found = Interaction.objects.filter(
-        Q(rating__isnull=False) | Q(kind=Interaction.Kind.RETURN),
+        _IS_DEED,
         occurred_at__lte=at,
         customer__profiling_objected_at=None,
     )
-    if one is not None:
-        found = found.filter(customer_id=one)
+    if people.few:
+        found = found.filter(customer_id__in=people.ids.tolist())
     return found.order_by("customer_id", "occurred_at", "pk").values_list(
         "pk", "customer_id", "occurred_at", "kind", "rating"
     )
 
 
-def load_deeds(people: People, *, at: datetime, one: int | None = None) -> Deeds:
+def load_deeds(people: People, *, at: datetime) -> Deeds:
     """Ratings and returns as arrays, in the order of deed_rows()."""
     who, ages, codes = [], [], []
-    for _, customer, moment, kind, rating in deed_rows(at=at, one=one).iterator(
+    for _, customer, moment, kind, rating in deed_rows(people, at=at).iterator(
         chunk_size=ROWS_AT_ONCE
     ):
         who.append(customer)
         ages.append((at - moment).total_seconds() / SECONDS_A_DAY)
         codes.append(deed_code(kind, rating))
+    ids = np.array(who, np.int64)
+    there = people.knows(ids)
     return Deeds(
-        people.rows_of(np.array(who, np.int64)),
-        np.array(ages, np.float64),
-        np.array(codes, np.int64),
+        people.rows_of(ids[there]),
+        np.array(ages, np.float64)[there],
+        np.array(codes, np.int64)[there],
     )
+
+
+def next_moments(people: People, *, at: datetime) -> dict[int, datetime]:
+    """When the first of their texts and deeds after this moment happens, by customer.
+
+    Clocks differ: what is recorded may lie a day ahead.
+    """
+    texts = EmotionScore.objects.exclude(families=b"")
+    deeds = Interaction.objects.filter(_IS_DEED)
+    found: dict[int, datetime] = {}
+    for rows in (texts, deeds):
+        later = rows.filter(occurred_at__gt=at, customer__profiling_objected_at=None)
+        if people.few:
+            later = later.filter(customer_id__in=people.ids.tolist())
+        for pk, first in (
+            later.order_by()
+            .values_list("customer_id")
+            .annotate(Min("occurred_at"))
+            .iterator(chunk_size=ROWS_AT_ONCE)
+        ):
+            found[pk] = min(first, found.get(pk, first))
+    return found
 
 
 def deed_code(kind: str, rating: float | None) -> int:

@@ -246,6 +246,5 @@ def stays_of(customer: Customer) -> list[Stay]:
         stays.append(Stay(changes[0].from_segment, None, changes[0].at))
     ends: list[datetime | None] = [change.at for change in changes[1:]]
     for change, until in zip(changes, [*ends, None], strict=True):
-        by_hand = change.publication_id is None
-        stays.append(Stay(change.to_segment, change.at, until, by_hand))
+        stays.append(Stay(change.to_segment, change.at, until, change.by_hand))
     return stays

@@ -20,7 +20,7 @@ from segmentation.history import (
 from segmentation.models import Segment
 from segmentation.panels import SEGMENT_PAGE
 from segmentation.pictures import month_bars
-from segmentation.services import published_run
+from segmentation.places import published_run
 
 
 def install() -> None:

@@ -15,7 +15,7 @@ from segmentation.history_panels import comings_context
 from segmentation.models import Segment, SegmentChange
 from segmentation.movement import drawn
 from segmentation.pictures import month_bars
-from segmentation.services import published_run
+from segmentation.places import published_run
 
 MAY_TAKE_CHANGES = "segmentation.view_segmentchange"
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from customers.models import Interaction
 from segmentation.emotion.families import FAMILIES
+from segmentation.frames import unpack_sums
 from segmentation.models import EmotionProfile, EmotionScore
+from segmentation.profile.shrinkage import later_negativity
 from segmentation.sensitive_matters import silenced
 
 HOLD: Final = timedelta(days=14)
@@ -24,6 +26,7 @@ FRESH: Final = timedelta(days=30)
 LOW_RATING: Final = 2
 # One text reads as negative when anger, anxiety and sadness hold half of it.
 NEGATIVE_SHARE: Final = 0.5
+ONE_DAY: Final = timedelta(days=1)
 RATED: Final = ("review", "survey", "ticket", "chat", "return")
 COMPLAINTS: Final = {
     "ticket": "a ticket",
@@ -51,12 +54,18 @@ def held(customer_ids: Iterable[int], *, at: datetime) -> dict[int, str]:
 
 
 def _by_profile(ids: list[int], *, at: datetime) -> dict[int, str]:
-    over = EmotionProfile.objects.filter(
-        customer_id__in=ids,
-        negativity__gt=NEGATIVITY_LINE,
-        last_text_at__gt=at - FRESH,
-        last_text_at__lte=at,
-    ).values_list("customer_id", flat=True)
+    rows = list(
+        EmotionProfile.objects.filter(
+            customer_id__in=ids, last_text_at__gt=at - FRESH, last_text_at__lte=at
+        ).values_list("customer_id", "as_of", "state", "negativity")
+    )
+    if not rows:
+        return {}
+    who, moments, states, known = zip(*rows, strict=True)
+    # As of now: a profile is as old as the last news of its customer.
+    days = np.array([max(0.0, (at - moment) / ONE_DAY) for moment in moments])
+    now = later_negativity(unpack_sums(states), np.array(known), days)
+    over = np.array(who)[now > NEGATIVITY_LINE].tolist()
     return dict.fromkeys(over, "what they wrote lately reads as unhappy")
 
 

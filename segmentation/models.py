@@ -236,6 +236,42 @@ class SegmentationRun(models.Model):
         return self.scored < LEARN_FROM
 
 
+class News(models.Model):
+    """There is something new of a customer that the run in use has not read.
+
+    Also once it was folded in: the next run may have begun before that.
+    """
+
+    customer = models.OneToOneField(
+        Customer, primary_key=True, on_delete=models.CASCADE, related_name="news"
+    )
+    # To be folded; nothing as yet is due before: a text of tomorrow, of another clock.
+    waiting = models.BooleanField(default=True)
+    due = models.DateTimeField(null=True, blank=True)
+    # The last run that began after it was known, and has read it.
+    seen_by = models.ForeignKey(
+        SegmentationRun,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+
+    class Meta:
+        verbose_name_plural = "news"
+        indexes = [
+            models.Index(
+                fields=["customer"],
+                condition=models.Q(waiting=True),
+                name="waiting_news",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"news of customer {self.customer_id}"
+
+
 class Publication(models.Model):
     """A run came into use: when, by whom, instead of which. Never changed, all stay."""
 
@@ -329,6 +365,8 @@ class Membership(models.Model):
     # Hysteresis: since when, and how often another segment was ahead in a row.
     since = models.DateTimeField()
     ahead_in_a_row = models.PositiveSmallIntegerField(default=0)
+    # The moment that news was folded in for; nothing: read as of the run's cut-off.
+    folded_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -395,10 +433,10 @@ class RuleSegment(models.Model):
 
 
 class SegmentChange(models.Model):
-    """A customer went from one segment to another: by a run, or by a person."""
+    """A customer went from one segment to another, by a run, by news or by a person."""
 
     # The publication and not the run: a run may come into use more than once. Nothing:
-    # a person placed them, or ended that; who and why is in the pin.
+    # news was folded in; or a person placed them, or ended that, see the pin.
     publication = models.ForeignKey(
         Publication,
         null=True,
@@ -421,6 +459,8 @@ class SegmentChange(models.Model):
     )
     # Copied from the publication, so that every question reads one table.
     at = models.DateTimeField()
+    # By news alone, between two runs.
+    folded = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         ordering = ["-at", "-pk"]
@@ -443,6 +483,10 @@ class SegmentChange(models.Model):
     def __str__(self) -> str:
         return f"customer {self.customer_id} into segment {self.to_segment_id}"
 
+    @property
+    def by_hand(self) -> bool:
+        return self.publication_id is None and not self.folded
+
 
 # At the end, since they point at the models above.
 from segmentation.marketer_models import (  # noqa: E402
@@ -461,6 +505,7 @@ __all__ = [
     "EmotionScore",
     "GroupMember",
     "Membership",
+    "News",
     "Pin",
     "Publication",
     "RuleSegment",

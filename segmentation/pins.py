@@ -6,35 +6,30 @@ it.
 """
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from customers.models import Customer
 from segmentation.clustering.anchors import UNKNOWN
 from segmentation.errors import DecisionRefused
-from segmentation.history import finish_publications
 from segmentation.models import (
     Membership,
     Pin,
-    Publication,
     Segment,
     SegmentationRun,
     SegmentChange,
 )
-from segmentation.places import nowhere, recount
+from segmentation.places import nowhere, published_run, recount
 from segmentation.reasons import tidy_reason
-from segmentation.run_lock import lock_runs
+from segmentation.run_lock import between_publications
 
 PINS_A_PAGE: Final = 50
 # Pins that are ended in one transaction.
 CHUNK: Final = 200
-Result = TypeVar("Result")
 
 
 def pin_customer(
@@ -85,7 +80,7 @@ def pin_customer(
         _move(found.pk, segment, at=at)
         return pin
 
-    return _between_publications(place)
+    return between_publications(place)
 
 
 def remove_pin(pin: Pin, *, by: Any, at: datetime) -> None:
@@ -102,7 +97,7 @@ def remove_pin(pin: Pin, *, by: Any, at: datetime) -> None:
             raise DecisionRefused("This customer is not placed by hand any more.")
         _move(pin.customer_id, None, at=at)
 
-    _between_publications(end)
+    between_publications(end)
 
 
 def end_expired_pins(*, at: datetime) -> int:
@@ -110,7 +105,7 @@ def end_expired_pins(*, at: datetime) -> int:
     ended = 0
     expired = Pin.objects.filter(ended_at=None, until__lt=_day(at)).order_by("pk")
     while ids := list(expired.values_list("pk", flat=True)[:CHUNK]):
-        ended += _between_publications(partial(_end, ids, at=at))
+        ended += between_publications(partial(_end, ids, at=at))
     return ended
 
 
@@ -177,23 +172,9 @@ def _day(at: datetime) -> date:
     return timezone.localtime(at).date()
 
 
-def _between_publications(act: Callable[[], Result]) -> Result:
-    """Do it while no run comes into use and the history of changes is whole.
-
-    The history compares two runs; were a customer moved in between, it would tell of a
-    move that was none.
-    """
-    while True:
-        finish_publications()
-        with transaction.atomic():
-            lock_runs()
-            if not Publication.objects.filter(written=False).exists():
-                return act()
-
-
 def _move(customer_id: int, to: Segment | None, *, at: datetime) -> None:
     """To this segment, or (None) back to the run's own; in the run in use."""
-    run = SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED).first()
+    run = published_run()
     if run is None:
         return
     place = Membership.objects.filter(run=run, customer_id=customer_id).first()

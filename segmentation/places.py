@@ -9,6 +9,11 @@ from django.db.models import Count, Q
 from segmentation.models import Membership, Segment, SegmentationRun
 
 
+def published_run() -> SegmentationRun | None:
+    """The run in use."""
+    return SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED).first()
+
+
 def nowhere(unknown: Segment, *, since: datetime) -> dict[str, Any]:
     """What a membership says of a customer of whom nothing is known."""
     return {
@@ -20,6 +25,7 @@ def nowhere(unknown: Segment, *, since: datetime) -> dict[str, Any]:
         "evidence": 0.0,
         "since": since,
         "ahead_in_a_row": 0,
+        "folded_at": None,
     }
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from customers.models import Customer
+from segmentation import news
 from segmentation.clustering.anchors import UNKNOWN
 from segmentation.errors import RunNotPublishable
 from segmentation.history import finish_publications
@@ -19,7 +20,7 @@ from segmentation.models import (
     SegmentationRun,
 )
 from segmentation.pins import end_expired_pins, place_by_hand
-from segmentation.places import count_places, nowhere
+from segmentation.places import count_places, nowhere, published_run
 from segmentation.reasons import tidy_reason
 from segmentation.run_lock import locked
 
@@ -33,7 +34,8 @@ def publish_run(
     """Put a run into use, in one step; then write who changed segment by it.
 
     Publishing it twice is publishing it once. Where a person has gone back to an
-    earlier run, the next one waits instead. Raises RunNotPublishable for one that is
+    earlier run, the next one waits instead. News that came since it was begun is folded
+    into it from now on. Raises RunNotPublishable for one that is
     still being sorted, waits and nobody approves, was declined, or was replaced.
     """
     end_expired_pins(at=at)
@@ -73,6 +75,10 @@ def _publish(
             kind = Publication.Kind.APPROVED
         if isinstance(approved_by, AbstractBaseUser):
             found.approved_by = approved_by  # type: ignore[assignment]
+        in_use = published_run()
+        if in_use is not None:
+            news.carry_over(found, in_use)
+        news.fold_again(found)
         _put_into_use(found, kind=kind, at=at, by=approved_by)
         # An older version that still waits would undo this one.
         SegmentationRun.objects.filter(
@@ -87,7 +93,8 @@ def roll_back_to(
     """Put a run that was in use before into use again, in one step.
 
     Who objected meanwhile gets no segment back; who joined meanwhile is unknown until
-    the next run, which waits for approval. Raises RunNotPublishable for a run that is
+    the next run, which waits for approval. News that the run before this had not read
+    is folded into this one from now on. Raises RunNotPublishable for a run that is
     in use, never was, or of which it is not kept who was in which segment.
     """
     end_expired_pins(at=at)
@@ -111,6 +118,7 @@ def _roll_back(
             "Go back to a later one."
         )
     _place_newcomers(found, at=at)
+    news.forget_signatures()
     _put_into_use(found, kind=Publication.Kind.ROLLED_BACK, at=at, by=by)
     return found
 
@@ -215,7 +223,7 @@ def _put_into_use(
 ) -> None:
     place_by_hand(run, at=at)
     _heed_objections(run, at=at)
-    before = SegmentationRun.objects.filter(state=State.PUBLISHED).first()
+    before = published_run()
     if before is not None:
         SegmentationRun.objects.filter(pk=before.pk).update(state=State.SUPERSEDED)
     run.state = State.PUBLISHED

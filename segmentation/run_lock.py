@@ -1,6 +1,14 @@
 """One at a time decides which run is in use, and who is where in it."""
 
-from segmentation.models import SegmentationRun
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import transaction
+
+from segmentation.history import finish_publications
+from segmentation.models import Publication, SegmentationRun
+
+Result = TypeVar("Result")
 
 
 def lock_runs() -> None:
@@ -16,3 +24,17 @@ def locked(run: SegmentationRun) -> SegmentationRun:
     """The run as it is now, once nobody else decides."""
     lock_runs()
     return SegmentationRun.objects.select_for_update(no_key=True).get(pk=run.pk)
+
+
+def between_publications(act: Callable[[], Result]) -> Result:
+    """Do it while no run comes into use and the history of changes is whole.
+
+    The history compares two runs; were a customer moved in between, it would tell of a
+    move that was none.
+    """
+    while True:
+        finish_publications()
+        with transaction.atomic():
+            lock_runs()
+            if not Publication.objects.filter(written=False).exists():
+                return act()

@@ -15,8 +15,8 @@ from segmentation.comparing import compare
 from segmentation.emotion.families import FAMILIES
 from segmentation.keeping import KEPT_BEFORE
 from segmentation.models import Publication, Segment, SegmentationRun
+from segmentation.places import published_run
 from segmentation.run_decisions import deciding
-from segmentation.services import published_run
 
 RUNS_A_PAGE = 20
 PUBLICATIONS_SHOWN = 20

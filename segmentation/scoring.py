@@ -22,6 +22,7 @@ from segmentation.emotion.reading import (
     reading_version,
 )
 from segmentation.models import EmotionScore
+from segmentation.news import mark
 from segmentation.profile.events import SOURCE_WEIGHT
 from segmentation.sensitive_matters import keep_matters
 from segmentation.shop_words import brand_words
@@ -142,23 +143,31 @@ def _store(
     """Keep the readings of a chunk, all or nothing: a crash between a score and its
     sensitive matter would lose the matter for good.
 
-    Reading takes seconds. Who objected meanwhile is left out; what a person corrected
+    In the same transaction their customers are marked as news. Reading takes seconds.
+    Who objected meanwhile is left out, and what was taken away; what a person corrected
     meanwhile stays; a rule of the shop that came meanwhile marks the chunk as outdated.
     """
     version = reading_version(analyzer=analyzer, brand_words=rules)
     with transaction.atomic():
         willing = set(
-            Customer.objects.select_for_update()
+            Customer.objects.select_for_update(no_key=True)
+            .order_by("pk")
             .filter(
                 pk__in={row.customer_id for row in rows},
                 profiling_objected_at__isnull=True,
             )
             .values_list("pk", flat=True)
         )
+        # Who takes an interaction away locks its customer first.
+        there = set(
+            Interaction.objects.filter(pk__in=[row.pk for row in rows]).values_list(
+                "pk", "customer_id"
+            )
+        )
         kept = [
             (row, reading)
             for row, reading in zip(rows, readings, strict=True)
-            if row.customer_id in willing
+            if row.customer_id in willing and (row.pk, row.customer_id) in there
         ]
         keep_matters(
             [
@@ -169,6 +178,7 @@ def _store(
         )
         scores = [_score(row, reading, version) for row, reading in kept]
         write(scores)
+        mark(score.customer_id for score in scores)
     if brand_words().digest != rules.digest:
         EmotionScore.objects.filter(
             interaction__in=[row for row, _ in kept], corrected=False

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 from segmentation.models import Segment
 from segmentation.naming import sending_tone, too_small
-from segmentation.services import published_run
+from segmentation.places import published_run
 
 EDITS_SHOWN = 20
 

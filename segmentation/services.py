@@ -1,39 +1,30 @@
 """Read, fold, fit, publish: the decisions between interactions and segments."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models.functions import Coalesce
 
 from customers.models import Customer
+from segmentation import news
 from segmentation.clustering import quality, wording
 from segmentation.clustering.anchors import SEGMENTS
-from segmentation.clustering.hysteresis import Standing, settle
+from segmentation.clustering.hysteresis import settle
 from segmentation.clustering.model import (
     LABELS,
-    UNKNOWN_LABEL,
-    Assignment,
-    ProfileTable,
     SegmentModel,
-    assign,
     fit_model,
-    profile_customers,
 )
-from segmentation.corrections import changed_since
-from segmentation.emotion.families import FAMILIES
 from segmentation.errors import NothingToSort
+from segmentation.folding import fold_news
 from segmentation.frames import (
-    FAMILY_PACKED,
-    SECONDS_A_DAY,
-    People,
     load_deeds,
     load_people,
     load_texts,
-    pack_sums,
+    next_moments,
 )
 from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
@@ -50,15 +41,20 @@ from segmentation.models import (
     SegmentChange,
 )
 from segmentation.pins import end_expired_pins, place_by_hand
-from segmentation.places import count_places, nowhere
-from segmentation.profile.events import IntArray, Texts
+from segmentation.places import count_places, nowhere, published_run
+from segmentation.placing import (
+    Sorting,
+    lock_customers,
+    memberships,
+    sort_customers,
+    standing_in,
+    write_profiles,
+)
 from segmentation.publishing import carry_out_open, publish_run
 from segmentation.scoring import (
     Progress,
     ScoreReport,
-    outdated,
     score_interactions,
-    unscored,
 )
 
 # Rows a transaction: the writer is free in between.
@@ -66,6 +62,10 @@ CHUNK = 5000
 SEGMENTER = "anchored"
 # Longer than the timetable lets a refresh take.
 GIVEN_UP_AFTER = timedelta(hours=2)
+# Everybody is sorted anew after so long (method.md 8), or when of so large a share of
+# customers there was news, or as many joined or went.
+REFIT_AFTER = timedelta(days=30)
+REFIT_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,18 @@ class RefreshReport:
 
     scores: ScoreReport
     run: SegmentationRun
+    # Customers of whom news was folded in, beside what the run itself has read.
+    folded: int = 0
 
     def __str__(self) -> str:
         sizes = self.run.quality.get("sizes", {})
         words = ", ".join(f"{size:,} {key}" for key, size in sizes.items() if size)
+        folded = f"{self.folded:,} folded in; " if self.folded else ""
         state = "" if self.run.state == "published" else f" ({self.run.waits_because})"
         return (
             f"{self.scores.read:,} texts read, {self.scores.not_read:,} not read; "
-            f"{self.run.customers:,} customers: {words}{state}"
+            f"{folded}{self.run.customers:,} customers: {words}{state}"
         )
-
-
-def published_run() -> SegmentationRun | None:
-    """The run in use."""
-    return SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED).first()
 
 
 def memberships_of(customer_ids: Iterable[int]) -> dict[int, Membership]:
@@ -105,45 +103,60 @@ def refresh_segments(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> RefreshReport:
-    """Score what is new, fold, fit, and publish unless it needs approval.
+    """Score what is new, fit, and publish unless it needs approval.
 
     at: the cut-off; later interactions do not count.
     """
     scores = score_interactions(workers=workers, progress=progress)
-    run = fit_run(at=at, seed=seed)
-    if run.state == SegmentationRun.State.FITTED:
-        run = publish_run(run, at=at)
-    thin_runs(at=at)
-    return RefreshReport(scores, run)
+    return _sort_anew(scores, at=at, seed=seed)
 
 
 def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
-    """Refresh when there is something to read, or customers nobody has sorted yet.
+    """Read what is new; sort everybody anew when a run is due, else fold it in.
 
-    What a crash left half done is finished first.
+    What a crash left half done is finished first. While a run waits for a person,
+    reading and folding into the run in use go on. None: nothing was new.
     """
     finish_publications()
     carry_out_open(at=at)
     end_expired_pins(at=at)
     thin_runs(at=at)
-    run = _last_judged()
-    sorted_already = run is not None and run.customers == Customer.objects.count()
-    waiting = SegmentationRun.objects.filter(state=SegmentationRun.State.WAITING)
     if not Customer.objects.exists():
         return None
-    if waiting.exists():  # reading goes on while a person decides
-        score_interactions()
+    scores = score_interactions()
+    waiting = SegmentationRun.objects.filter(state=SegmentationRun.State.WAITING)
+    if not waiting.exists() and _due(at=at):
+        return _sort_anew(scores, at=at, seed=0)
+    folded = fold_news(at=at)
+    in_use = published_run()
+    if in_use is None or not (scores.read or scores.not_read or folded):
         return None
-    news = unscored().exists() or outdated().exists()
-    if (
-        run
-        and sorted_already
-        and not news
-        and not changed_since(run.fitted_at)
-        and not _given_up(run, at=at)
-    ):
-        return None
-    return refresh_segments(at=at)
+    return RefreshReport(scores, in_use, folded)
+
+
+def _sort_anew(scores: ScoreReport, *, at: datetime, seed: int) -> RefreshReport:
+    run = fit_run(at=at, seed=seed)
+    if run.state == SegmentationRun.State.FITTED:
+        run = publish_run(run, at=at)
+    # What came while it was fitted; all there was, where it waits for a person.
+    folded = fold_news(at=at)
+    run.refresh_from_db(fields=["quality"])
+    thin_runs(at=at)
+    return RefreshReport(scores, run, folded)
+
+
+def _due(*, at: datetime) -> bool:
+    """Is it time to sort everybody anew?"""
+    run = _last_judged()
+    if run is None or _given_up(run, at=at):
+        return True
+    judged_at = max(filter(None, (run.cut_off, run.published_at, run.declined_at)))
+    much = max(REFIT_SHARE * run.customers, 1)
+    return (
+        at - judged_at >= REFIT_AFTER
+        or abs(Customer.objects.count() - run.customers) >= much
+        or news.since(run) >= much
+    )
 
 
 def _last_judged() -> SegmentationRun | None:
@@ -173,27 +186,33 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
 
     Raises NothingToSort without customers.
     """
-    people = load_people()
-    if not len(people.ids):
+    if not Customer.objects.exists():
         raise NothingToSort("There are no customers yet: import a history first.")
+    # Begun before anything is loaded: what is new from here on, this run has not read.
+    run = SegmentationRun.objects.create(cut_off=at, segmenter=SEGMENTER, model={})
+    news.sign(run)
+    people = load_people()
     texts, deeds = load_texts(people, at=at), load_deeds(people, at=at)
     before = published_run()
     previous = SegmentModel.from_json(before.model) if before else None
     model = fit_model(texts, deeds, seed=seed, previous=previous)
-    profiles = profile_customers(texts, deeds, model)
-    found = assign(profiles, model, objected=people.objected)
-    standing = _standing(people, before, at=at)
-    settled = settle(found, standing)
-    run = SegmentationRun.objects.create(
-        cut_off=at,
-        segmenter=SEGMENTER,
-        model=model.to_json(),
-        customers=len(people.ids),
-        quality=_quality(model, profiles, standing, settled),
+    sorting = sort_customers(
+        people,
+        texts,
+        deeds,
+        model,
+        before=standing_in(before, people, at=at),
+        rule=settle,
+        at=at,
     )
-    _write_memberships(run, people, profiles, found, settled, at=at)
-    _write_profiles(people, profiles, texts, at=at)
-    look_for_groups(Fit(run, people, texts, deeds, profiles, model), at=at)
+    run.model, run.customers = model.to_json(), len(people.ids)
+    run.quality = _quality(model, sorting)
+    run.save(update_fields=["model", "customers", "quality"])
+    _write(run, sorting)
+    later = next_moments(people, at=at)
+    if later:
+        news.put_off(run, later, due=min(later.values()))
+    look_for_groups(Fit(run, people, texts, deeds, sorting.profiles, model), at=at)
     if Pin.objects.filter(ended_at=None).exists():
         place_by_hand(run, at=at)
         count_places(run)
@@ -224,43 +243,17 @@ def forget_inferences(customer: Customer, *, at: datetime) -> None:
         Pin.objects.filter(customer=customer).delete()
         GroupMember.objects.filter(customer=customer).delete()
         SegmentChange.objects.filter(customer=customer).delete()
+        # The next fold counts anew how many are in which segment.
+        news.mark([customer.pk])
 
 
-def _standing(
-    people: People, before: SegmentationRun | None, *, at: datetime
-) -> Standing:
-    n = len(people.ids)
-    label = np.full(n, -1, np.int64)
-    days, ahead = np.zeros(n), np.zeros(n, np.int64)
-    if before is not None:
-        index = {key: position for position, key in enumerate(LABELS)}
-        rows = (
-            Membership.objects.filter(run=before)
-            .order_by("customer_id")
-            # Where the run itself had them: a pin is no reading to hold on to.
-            .values_list(
-                "customer_id",
-                Coalesce("run_segment__key", "segment__key"),
-                "since",
-                "ahead_in_a_row",
-            )
-        )
-        for customer, key, since, in_a_row in rows.iterator(chunk_size=20_000):
-            row = int(np.searchsorted(people.ids, customer))
-            label[row] = index[key]
-            days[row] = max(0.0, (at - since).total_seconds() / SECONDS_A_DAY)
-            ahead[row] = in_a_row
-    return Standing(label, days, ahead)
-
-
-def _quality(
-    model: SegmentModel, profiles: ProfileTable, before: Standing, after: Standing
-) -> dict[str, Any]:
+def _quality(model: SegmentModel, sorting: Sorting) -> dict[str, Any]:
     """Sizes, signatures and subtitles of a run, and how far it moved."""
+    before, after = sorting.before.standing, sorting.settled
     sizes = np.bincount(after.label, minlength=len(LABELS))
     signatures = {}
     for position, key in enumerate(LABELS[:-2]):
-        found = quality.signature(profiles.sums, after.label == position)
+        found = quality.signature(sorting.profiles.sums, after.label == position)
         if found is not None:
             signatures[key] = [[round(float(v), 4) for v in row] for row in found]
     return {
@@ -276,6 +269,8 @@ def _quality(
         "largest_shift": round(
             quality.largest_shift(before.label, after.label, n_named=len(SEGMENTS)), 6
         ),
+        # Everybody's mean: a dominant family is one that stands out from it.
+        "composition": sorting.usual.tolist(),
         "learned": model.learned,
         "kappa": round(model.kappa, 4),
     }
@@ -295,104 +290,19 @@ def _why_wait(figures: dict[str, Any]) -> str:
     return " and ".join(reasons).capitalize() + "." if reasons else ""
 
 
-def _write_memberships(
-    run: SegmentationRun,
-    people: People,
-    profiles: ProfileTable,
-    found: Assignment,
-    settled: Standing,
-    *,
-    at: datetime,
-) -> None:
-    segment_ids = dict(Segment.objects.values_list("key", "pk"))
-    label_ids = [segment_ids[key] for key in LABELS]
-    since = dict(
-        Membership.objects.filter(
-            run__state=SegmentationRun.State.PUBLISHED
-        ).values_list("customer_id", "since")
-    )
-    everyone = np.arange(len(people.ids))
-    own = _own_probability(found, settled.label)
-    rival = _rivals(found, settled.label)
-    rival_probability = found.posterior[everyone, rival]
-    known = settled.label != UNKNOWN_LABEL
-    for rows in _chunks(len(people.ids)):
-        Membership.objects.bulk_create(
-            Membership(
-                run=run,
-                customer_id=int(people.ids[row]),
-                segment_id=label_ids[settled.label[row]],
-                probability=float(own[row]) if known[row] else 0.0,
-                next_best_id=label_ids[rival[row]] if known[row] else None,
-                next_probability=float(rival_probability[row]) if known[row] else 0.0,
-                evidence=float(profiles.sums.weight[row]),
-                since=since.get(int(people.ids[row]), at) if settled.days[row] else at,
-                ahead_in_a_row=int(settled.ahead[row]),
+def _write(run: SegmentationRun, sorting: Sorting) -> None:
+    """Places and profiles, a chunk of customers at a time.
+
+    Who went or objected since they were loaded has none.
+    """
+    ids = sorting.people.ids
+    for start in range(0, len(ids), CHUNK):
+        rows = range(start, min(len(ids), start + CHUNK))
+        with transaction.atomic():
+            there = lock_customers(ids[rows].tolist())
+            Membership.objects.bulk_create(memberships(run, sorting, rows, there))
+            # What was folded since this run began is newer than what it has read.
+            newer = news.unread_by(run, there)
+            write_profiles(
+                sorting, rows, {pk: there[pk] for pk in there if pk not in newer}
             )
-            for row in rows
-        )
-
-
-def _own_probability(found: Assignment, label: IntArray) -> Any:
-    """The probability of where a customer is kept, which may not be the best one."""
-    rows = np.arange(len(label))
-    named = label < len(LABELS) - 2
-    return np.where(
-        named, found.posterior[rows, np.where(named, label, 0)], found.probability
-    )
-
-
-def _rivals(found: Assignment, label: IntArray) -> IntArray:
-    """The likeliest of the seven that a customer is not in."""
-    order = np.argsort(-found.posterior, axis=1, kind="stable")
-    rivals: IntArray = np.where(order[:, 0] != label, order[:, 0], order[:, 1])
-    return rivals
-
-
-def _write_profiles(
-    people: People, profiles: ProfileTable, texts: Texts, *, at: datetime
-) -> None:
-    youngest = np.full(len(people.ids), np.inf)
-    np.minimum.at(youngest, texts.customer, texts.age_days)
-    fields = [
-        "as_of",
-        "state",
-        "texts",
-        "last_text_at",
-        "evidence",
-        "valence",
-        "composition",
-        "negativity",
-        "dominant_family",
-    ]
-    strongest = (profiles.composition / profiles.composition.mean(axis=0)).argmax(1)
-    for rows in _chunks(len(people.ids)):
-        EmotionProfile.objects.bulk_create(
-            (
-                EmotionProfile(
-                    customer_id=int(people.ids[row]),
-                    as_of=at,
-                    state=pack_sums(profiles.sums, row),
-                    texts=int(profiles.sums.texts[row]),
-                    last_text_at=at - timedelta(days=float(youngest[row])),
-                    evidence=float(profiles.sums.weight[row]),
-                    valence=float(profiles.valence[row]),
-                    composition=profiles.composition[row]
-                    .astype(FAMILY_PACKED)
-                    .tobytes(),
-                    negativity=float(profiles.negativity[row]),
-                    dominant_family=FAMILIES[int(strongest[row])],
-                )
-                for row in rows
-                # Nothing is kept of those who said nothing, or objected.
-                if profiles.sums.texts[row] and not people.objected[row]
-            ),
-            update_conflicts=True,
-            unique_fields=["customer"],
-            update_fields=fields,
-        )
-
-
-def _chunks(n: int) -> Iterator[range]:
-    for start in range(0, n, CHUNK):
-        yield range(start, min(n, start + CHUNK))

@@ -20,9 +20,9 @@ from segmentation.models import (
     SegmentationRun,
 )
 from segmentation.panels import SEGMENT_PAGE
+from segmentation.places import published_run
 from segmentation.run_decisions import deciding
 from segmentation.scoring import unscored
-from segmentation.services import published_run
 from segmentation.showing import (
     MEMBERS_A_PAGE,
     MEMBERS_SHOWN,

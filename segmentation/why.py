@@ -5,11 +5,11 @@ from datetime import datetime
 
 import numpy as np
 
-from customers.models import Customer
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.explanation import contributions
 from segmentation.clustering.model import SegmentModel
 from segmentation.frames import (
+    People,
     deed_code,
     deed_rows,
     load_deeds,
@@ -55,24 +55,25 @@ class Explanation:
 def explain(membership: Membership) -> Explanation | None:
     """Split the log-odds of a customer's segment; None where there is nothing to split.
 
-    Recomputed from the stored readings and the run's model, as of its cut-off.
+    Recomputed from the stored readings and the run's model, as of its cut-off or of the
+    moment that news was folded in for.
     """
     # Of whom a person has placed: why the run has them where it does.
     read_as = membership.run_segment or membership.segment
     if read_as.key not in SEGMENTS:
         return None
     model = SegmentModel.from_json(membership.run.model)
-    at = membership.run.cut_off
+    at = membership.folded_at or membership.run.cut_off
     people = load_people([membership.customer_id])
-    texts = load_texts(people, at=at, one=membership.customer_id)
-    deeds = load_deeds(people, at=at, one=membership.customer_id)
+    texts = load_texts(people, at=at)
+    deeds = load_deeds(people, at=at)
     if not len(texts) and not len(deeds.code):
         return None
     segment = SEGMENTS.index(read_as.key)
     found = contributions(texts, deeds, model, segment=segment)
     parts = np.concatenate([found.of_texts, found.of_deeds])
     shown = found.shown()
-    labels = _labels(membership.customer, at, model, segment, parts)
+    labels = _labels(people, at, model, segment, parts)
     span = max(float(np.abs(parts[shown]).sum()), abs(found.total), 1e-9)
     reasons, reached = [], 0.0
     for index in shown:
@@ -106,7 +107,7 @@ def _own_share(texts: Texts, model: SegmentModel) -> float:
 
 
 def _labels(
-    customer: Customer,
+    people: People,
     at: datetime,
     model: SegmentModel,
     segment: int,
@@ -114,7 +115,9 @@ def _labels(
 ) -> list[tuple[str, str, datetime, str]]:
     """Words, kind, time and family of each text, then of each deed."""
     scores = (
-        EmotionScore.objects.filter(customer=customer, occurred_at__lte=at)
+        EmotionScore.objects.filter(
+            customer_id__in=people.ids.tolist(), occurred_at__lte=at
+        )
         .exclude(families=b"")
         .order_by("customer_id", "occurred_at", "pk")
     )
@@ -124,7 +127,7 @@ def _labels(
         labels.append(
             (text, score.kind, score.occurred_at, strongest_family(families)[0])
         )
-    for _, _, moment, kind, rating in deed_rows(at=at, one=customer.pk):
+    for _, _, moment, kind, rating in deed_rows(people, at=at):
         labels.append((_DEED_WORDS[deed_code(kind, rating)], kind, moment, ""))
     return labels
 

@@ -14,7 +14,7 @@ from segmentation.clustering.model import (
     UNKNOWN_LABEL,
     Assignment,
 )
-from segmentation.profile.events import FloatArray, IntArray
+from segmentation.profile.events import BoolArray, FloatArray, IntArray
 
 AHEAD_BY: Final = 0.15
 AHEAD_IN_A_ROW: Final = 2
@@ -37,6 +37,26 @@ def settle(found: Assignment, before: Standing) -> Standing:
     before.label: -1 for a customer without a place so far. Into and out of unknown, and
     out of mixed, there is nothing to hold on to: those changes are immediate.
     """
+    held, gap = _held(found, before)
+    ahead = np.where(held & (gap >= AHEAD_BY), before.ahead + 1, 0)
+    moves = (gap >= AT_ONCE_BY) | (
+        (ahead >= AHEAD_IN_A_ROW) & (before.days >= DWELL_DAYS)
+    )
+    return _after(found, before, stays=held & ~moves, ahead=ahead)
+
+
+def settle_between_runs(found: Assignment, before: Standing) -> Standing:
+    """Where customers stand once news of theirs is folded in.
+
+    That may be several times a day, so it is no evaluation that counts towards two in a
+    row: only what is clear at once moves, and what has no place to hold on to.
+    """
+    held, gap = _held(found, before)
+    return _after(found, before, stays=held & (gap < AT_ONCE_BY), ahead=before.ahead)
+
+
+def _held(found: Assignment, before: Standing) -> tuple[BoolArray, FloatArray]:
+    """Who has a place to hold on to and is read to be elsewhere, and by how much."""
     rows = np.arange(len(found.label))
     named = (before.label >= 0) & (before.label < MIXED_LABEL)
     held = named & (found.label != UNKNOWN_LABEL) & (found.label != before.label)
@@ -45,12 +65,12 @@ def settle(found: Assignment, before: Standing) -> Standing:
     rival = np.where(
         found.label == MIXED_LABEL, PROBABILITY_NEEDED, found.posterior.max(axis=1)
     )
-    gap = rival - own
-    ahead = np.where(held & (gap >= AHEAD_BY), before.ahead + 1, 0)
-    moves = (gap >= AT_ONCE_BY) | (
-        (ahead >= AHEAD_IN_A_ROW) & (before.days >= DWELL_DAYS)
-    )
-    stays = held & ~moves
+    return held, rival - own
+
+
+def _after(
+    found: Assignment, before: Standing, *, stays: BoolArray, ahead: IntArray
+) -> Standing:
     label = np.where(stays, before.label, found.label)
     changed = label != before.label
     return Standing(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 # Where texts come from; the order gives the index of a source. Base weight beside it:
 # method.md 1.1, "Base weight by source".

@@ -4,7 +4,12 @@ from typing import Final
 
 import numpy as np
 
-from segmentation.profile.decay import ProfileSums, negative_mass
+from segmentation.profile.decay import (
+    FAST_DAYS,
+    ProfileSums,
+    decay,
+    negative_mass,
+)
 from segmentation.profile.events import FloatArray, IntArray
 
 # Pull and limits of kappa, and the fast clock's pseudo-weight: method.md 1.4, 1.5.
@@ -63,6 +68,22 @@ def negativity(sums: ProfileSums, mix: FloatArray) -> FloatArray:
         sums.fast_weight + FAST_PSEUDO_WEIGHT
     )
     return shrunk
+
+
+def later_negativity(
+    sums: ProfileSums, known: FloatArray, days: FloatArray
+) -> FloatArray:
+    """The same so many days later, (n,), with nothing read in between.
+
+    known: negativity() of these sums. What it says of the population is taken from it.
+    """
+    fresh = negative_mass(sums.fast_families)
+    usual = known * (sums.fast_weight + FAST_PSEUDO_WEIGHT) - fresh
+    faded = decay(days, half_life_days=FAST_DAYS)
+    later: FloatArray = (fresh * faded + usual) / (
+        sums.fast_weight * faded + FAST_PSEUDO_WEIGHT
+    )
+    return later
 
 
 def effective_texts(sums: ProfileSums) -> FloatArray:

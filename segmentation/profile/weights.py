@@ -18,7 +18,8 @@ def cap_by_day(
 ) -> FloatArray:
     """Scale down the weights of a customer's day that add up to more than the cap.
 
-    customer, day: (n,) keys; weight: (n,), >= 0. Returns (n,), in the same order.
+    customer, day: (n,) keys, the day being the text's own in UTC: a weight must not
+    depend on the hour of a fit. weight: (n,), >= 0. Returns (n,), in the same order.
     """
     if not len(weight):
         return weight.copy()

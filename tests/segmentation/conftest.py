@@ -1,31 +1,37 @@
-"""The generator and real histories, loaded by path: tests are not a package."""
+"""The generator and others, loaded by path: tests are not a package."""
 
 import importlib.util
 import sys
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 
 
-@pytest.fixture(scope="session")
-def generator():
-    return _beside("generator")
-
-
-@pytest.fixture(scope="session")
-def histories():
-    return _beside("histories")
-
-
-def _beside(name):
+def by_path(name):
     path = Path(__file__).with_name(f"{name}.py")
     spec = importlib.util.spec_from_file_location(f"segment_{name}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[f"segment_{name}"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def generator():
+    return by_path("generator")
+
+
+@pytest.fixture(scope="session")
+def histories():
+    return by_path("histories")
+
+
+@pytest.fixture(scope="session")
+def soundness():
+    return by_path("soundness")
 
 
 @pytest.fixture
@@ -106,3 +112,29 @@ class Shop:
         from segmentation.publishing import publish_run
 
         return publish_run(self.sort(places, at=at, **more), at=at)
+
+    def read(self, customer, when, *, family="trust", weight=1.0, kind="review"):
+        """A text that was read as being mostly of one family."""
+        import numpy as np
+
+        from customers.models import Interaction
+        from segmentation.emotion.families import FAMILIES
+        from segmentation.models import EmotionScore
+        from segmentation.news import mark
+
+        row = Interaction.objects.create(
+            customer=customer, occurred_at=when, kind=kind, key=str(uuid4()), text="x"
+        )
+        mix = np.full(len(FAMILIES), 0.02, "<f4")
+        mix[FAMILIES.index(family)] = 0.84
+        mark([customer.pk])
+        return EmotionScore.objects.create(
+            interaction=row,
+            customer=customer,
+            occurred_at=when,
+            kind=kind,
+            families=mix.tobytes(),
+            weight=weight,
+            sentences=[["x", mix.tolist(), 1.0]],
+            analyzer="test",
+        )

@@ -5,8 +5,10 @@ import pytest
 
 from customers.models import Customer, Interaction
 from segmentation.emotion.families import FAMILIES
+from segmentation.frames import pack_sums
 from segmentation.holds import FRESH, HOLD, held
 from segmentation.models import EmotionProfile, EmotionScore
+from segmentation.profile.decay import ProfileSums
 
 pytestmark = pytest.mark.django_db
 
@@ -89,21 +91,39 @@ def test_a_hold_ends_after_fourteen_days_and_never_comes_from_the_future(custome
     assert not held([customer.pk], at=at - timedelta(days=2))
 
 
+def unhappy(customer, at, negativity):
+    """Twenty fresh texts that read so, in a shop where nobody else is unhappy."""
+    sums = ProfileSums.empty(1)
+    sums.fast_weight[0] = 20
+    sums.fast_families[0, FAMILIES.index("anger")] = negativity * 21.5
+    return EmotionProfile.objects.create(
+        customer=customer,
+        as_of=at,
+        last_text_at=at,
+        negativity=negativity,
+        state=pack_sums(sums, 0),
+    )
+
+
 @pytest.mark.parametrize(("negativity", "holds"), [(0.45, False), (0.46, True)])
 def test_a_profile_over_the_line_holds_while_it_is_fresh(
     customer, at, negativity, holds
 ):
-    EmotionProfile.objects.create(
-        customer=customer, as_of=at, last_text_at=at, negativity=negativity
-    )
+    unhappy(customer, at, negativity)
     assert (customer.pk in held([customer.pk], at=at + timedelta(days=1))) is holds
     assert held([customer.pk], at=at + FRESH) == {}
 
 
+def test_a_profile_that_nobody_has_folded_since_fades_all_the_same(customer, at):
+    unhappy(customer, at, 0.46)
+    # 9.89 of anger in 20 texts, each half of that after 30 days: 4.945 / 11.5 = 0.43;
+    # after 10 days, at 0.794: 7.85 / 17.37 = 0.452.
+    assert held([customer.pk], at=at + timedelta(days=10))
+    assert not held([customer.pk], at=at + timedelta(days=29))
+
+
 def test_a_complaint_is_named_before_a_rating_and_a_profile(customer, at):
-    EmotionProfile.objects.create(
-        customer=customer, as_of=at, last_text_at=at, negativity=0.9
-    )
+    unhappy(customer, at, 0.9)
     reads_as(said(customer, at, rating=1), anger=1.0)
     assert "reads as angry" in held([customer.pk], at=at)[customer.pk]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from segmentation.clustering.hysteresis import Standing, settle
+from segmentation.clustering.hysteresis import Standing, settle, settle_between_runs
 from segmentation.clustering.model import MIXED_LABEL, UNKNOWN_LABEL, Assignment
 
 
@@ -85,3 +85,20 @@ def test_a_year_without_true_change_flips_far_less():
         right["held"] += int((state.label == truth).sum())
     assert flips["held"] <= 0.6 * flips["argmax"]
     assert right["held"] >= right["argmax"] - 0.01 * n * weeks
+
+
+def test_between_runs_a_lead_counts_for_nothing_until_it_is_clear_at_once():
+    small = settle_between_runs(found(mix(0.32, 0.50)), standing(0, ahead=1))
+    assert (small.label[0], small.ahead[0]) == (0, 1)
+    clear = settle_between_runs(found(mix(0.20, 0.60)), standing(0, days=1))
+    assert (clear.label[0], clear.days[0]) == (1, 0)
+
+
+def test_between_runs_a_lead_that_is_lost_is_no_longer_in_a_row():
+    assert settle_between_runs(found(mix(0.5, 0.3)), standing(0, ahead=1)).ahead[0] == 0
+
+
+@pytest.mark.parametrize("label", [-1, MIXED_LABEL, UNKNOWN_LABEL])
+def test_between_runs_nobody_is_held_nowhere(label):
+    after = settle_between_runs(found(mix(0.5, 0.3)), standing(label, days=1))
+    assert after.label[0] == 0

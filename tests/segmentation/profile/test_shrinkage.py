@@ -8,6 +8,7 @@ from segmentation.profile.shrinkage import (
     credibility,
     effective_texts,
     kappa_of,
+    later_negativity,
     negativity,
 )
 
@@ -54,3 +55,13 @@ def test_two_equal_texts_are_worth_two():
     sums = ProfileSums.empty(2)
     sums.weight[0], sums.weight_sq[0] = 2.0, 2.0
     assert effective_texts(sums).tolist() == [2.0, 0.0]
+
+
+def test_negativity_seen_later_is_that_of_the_sums_seen_later():
+    mix = np.full(9, 1 / 9)
+    sums = ProfileSums.empty(1)
+    sums.fast_weight[0], sums.fast_families[0, 0] = 2.0, 1.5
+    # (1.5 + 1.5 / 3) / (2 + 1.5); half of both after 30 days: (0.75 + 0.5) / (1 + 1.5)
+    now = negativity(sums, mix)
+    assert now[0] == pytest.approx(2 / 3.5)
+    assert later_negativity(sums, now, np.array([30.0]))[0] == pytest.approx(0.5)

@@ -1,0 +1,183 @@
+"""News is folded in: the profile and place of whoever it is about, and nobody else's.
+
+A customer with news is computed anew from the readings that are stored, with the model
+of the run in use: as much work as there are customers with news, and exact whatever the
+order of events, corrections, deletions and merges.
+"""
+
+from collections import Counter
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from customers.models import Customer
+from segmentation import news
+from segmentation.clustering.hysteresis import settle_between_runs
+from segmentation.clustering.model import SegmentModel
+from segmentation.frames import load_deeds, load_people, load_texts, next_moments
+from segmentation.models import (
+    Membership,
+    News,
+    SegmentationRun,
+    SegmentChange,
+)
+from segmentation.pins import standing_pins
+from segmentation.places import count_places, published_run, recount
+from segmentation.placing import (
+    lock_customers,
+    memberships,
+    sort_customers,
+    standing_in,
+    write_profiles,
+)
+from segmentation.profile.events import FloatArray
+from segmentation.run_lock import between_publications
+
+# Customers a transaction: meanwhile no run comes into use, nobody is placed by hand.
+CHUNK: Final = 300
+_PLACE_FIELDS = [
+    "segment",
+    "probability",
+    "run_segment",
+    "next_best",
+    "next_probability",
+    "evidence",
+    "since",
+    "ahead_in_a_row",
+    "folded_at",
+]
+
+
+def fold_news(*, at: datetime) -> int:
+    """Fold what is new into profiles and into the run in use; returns of how many.
+
+    Whom another process has under its hands is left to the next turn. Without a run in
+    use nothing is folded: the first run will read it all.
+    """
+    run = published_run()
+    if run is None:
+        return 0
+    news.drop_read(run)
+    _follow_customers(run)
+    folded, last = 0, 0
+    while ids := list(
+        news.waiting(run, at=at)
+        .filter(pk__gt=last)
+        .values_list("pk", flat=True)[:CHUNK]
+    ):
+        folded += between_publications(partial(_fold, ids, at=at))
+        last = ids[-1]
+    return folded
+
+
+def _follow_customers(run: SegmentationRun) -> None:
+    """Who joined is news; who was erased or merged is no longer counted."""
+    places = Membership.objects.filter(run=run).count()
+    if places != Customer.objects.count():
+        news.mark_newcomers(run)
+    if places != sum(run.quality.get("sizes", {}).values()):
+        between_publications(_count_anew)
+
+
+def _count_anew() -> None:
+    run = published_run()
+    if run is not None:
+        count_places(run)
+        run.save(update_fields=["quality"])
+
+
+def _fold(ids: list[int], *, at: datetime) -> int:
+    run = published_run()
+    if run is None:
+        return 0
+    there = lock_customers(ids, skip_locked=True)
+    marks = list(
+        news.waiting(run, at=at)
+        .filter(pk__in=list(there))
+        .select_for_update(no_key=True, skip_locked=True)
+        .values_list("pk", flat=True)
+    )
+    if not marks:
+        return 0
+    people = load_people(marks)
+    model = SegmentModel.from_json(run.model)
+    sorting = sort_customers(
+        people,
+        load_texts(people, at=at),
+        load_deeds(people, at=at),
+        model,
+        before=standing_in(run, people, at=at),
+        rule=settle_between_runs,
+        at=at,
+        usual=usual_composition(run, model),
+    )
+    rows = range(len(people.ids))
+    write_profiles(sorting, rows, there)
+    _write_places(run, memberships(run, sorting, rows, there), there, at=at)
+    if any(there[pk] for pk in marks):
+        # An objection empties the place at once, and leaves the figures to this.
+        _count_anew()
+    News.objects.filter(pk__in=marks).update(waiting=False, due=None)
+    for pk, due in next_moments(people, at=at).items():
+        News.objects.filter(pk=pk).update(waiting=True, due=due)
+    return len(marks)
+
+
+def _write_places(
+    run: SegmentationRun,
+    places: list[Membership],
+    there: dict[int, bool],
+    *,
+    at: datetime,
+) -> None:
+    """Places in the run in use, its figures, and the history of who moved."""
+    ids = [place.customer_id for place in places]
+    before = {
+        place.customer_id: place
+        for place in Membership.objects.filter(run=run, customer_id__in=ids)
+    }
+    pinned = dict(
+        standing_pins(at=at)
+        .filter(customer_id__in=ids)
+        .values_list("customer_id", "segment_id")
+    )
+    sizes: Counter[int] = Counter()
+    by_hand: Counter[int] = Counter()
+    changes = []
+    for place in places:
+        pk = place.customer_id
+        place.folded_at = at
+        if pk in pinned:
+            place.run_segment_id, place.segment_id = place.segment_id, pinned[pk]
+            by_hand[place.segment_id] += 1
+        sizes[place.segment_id] += 1
+        came_from = before[pk].segment_id if pk in before else None
+        if pk in before:
+            sizes[before[pk].segment_id] -= 1
+            if before[pk].run_segment_id is not None:
+                by_hand[before[pk].segment_id] -= 1
+        if came_from != place.segment_id and not there[pk]:
+            changes.append(
+                SegmentChange(
+                    customer_id=pk,
+                    from_segment_id=came_from,
+                    to_segment_id=place.segment_id,
+                    at=at,
+                    folded=True,
+                )
+            )
+    Membership.objects.bulk_create(
+        places,
+        update_conflicts=True,
+        unique_fields=["run", "customer"],
+        update_fields=_PLACE_FIELDS,
+    )
+    SegmentChange.objects.bulk_create(changes)
+    recount(run, sizes=sizes, by_hand=by_hand)
+
+
+def usual_composition(run: SegmentationRun, model: SegmentModel) -> FloatArray:
+    """Everybody's mean composition at the fit, (9,)."""
+    return np.array(run.quality.get("composition", model.mix), np.float64)

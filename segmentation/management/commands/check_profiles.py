@@ -1,0 +1,37 @@
+"""Compare stored profiles with a full recomputation."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from segmentation.checking import check_profiles, mend_profiles
+
+
+class Command(BaseCommand):
+    help = (
+        "Compare every profile with all its texts; ends with an error if any differs."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--mend", action="store_true", help="fold those that differ anew"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = check_profiles(at=timezone.now())
+        differ = len(found.differ)
+        self.stdout.write(
+            f"{found.customers:,} customers: {differ:,} profiles differ, "
+            f"{found.waiting:,} wait to be folded."
+        )
+        if differ and options["mend"]:
+            mend_profiles(found.differ, at=timezone.now())
+            left = len(check_profiles(at=timezone.now()).differ)
+            self.stdout.write(f"{differ - left:,} mended.")
+            differ = left
+        if differ:
+            raise CommandError(
+                f"{differ:,} profiles differ from their texts, first of customer "
+                f"{found.differ[0]}. Mend them with --mend."
+            )
