@@ -133,3 +133,37 @@ def month_bars(came: Sequence[int], went: Sequence[int]) -> list[MonthBar]:
         )
         for index, (up, down) in enumerate(zip(came, went, strict=True))
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelBar:
+    """A bar and the two lines it is held against; across in %, up in % of the box."""
+
+    left: float
+    width: float
+    height: float
+    warning: float
+    # None where it lies above the picture.
+    alarm: float | None
+
+    @property
+    def right(self) -> float:
+        return self.left + self.width
+
+
+def level_bars(
+    values: Sequence[tuple[float, float, float]],
+) -> list[LevelBar]:
+    """Bars for (value, warning, alarm), all on one scale that shows every value."""
+    most = max([*(max(value, 1.3 * warning) for value, warning, _ in values), 1e-9])
+    step = 100 / max(1, len(values))
+    return [
+        LevelBar(
+            step * (index + 0.15),
+            0.7 * step,
+            90 * value / most,
+            90 * warning / most,
+            90 * alarm / most if alarm <= 1.1 * most else None,
+        )
+        for index, (value, warning, alarm) in enumerate(values)
+    ]

@@ -24,6 +24,7 @@ from segmentation.clustering.model import (
     profile_customers,
 )
 from segmentation.corrections import changed_since
+from segmentation.drift_watch import observed
 from segmentation.emotion.families import FAMILIES
 from segmentation.errors import NothingToSort
 from segmentation.frames import (
@@ -189,7 +190,8 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
         segmenter=SEGMENTER,
         model=model.to_json(),
         customers=len(people.ids),
-        quality=_quality(model, profiles, standing, settled),
+        quality=_quality(model, profiles, standing, settled)
+        | {"drift": observed(texts, _named_sizes(settled), at=at)},
     )
     _write_memberships(run, people, profiles, found, settled, at=at)
     _write_profiles(people, profiles, texts, at=at)
@@ -279,6 +281,12 @@ def _quality(
         "learned": model.learned,
         "kappa": round(model.kappa, 4),
     }
+
+
+def _named_sizes(settled: Standing) -> list[int]:
+    """Sizes of the seven segments, without those a person has placed."""
+    sizes = np.bincount(settled.label, minlength=len(LABELS))[: len(SEGMENTS)]
+    return [int(size) for size in sizes]
 
 
 def _why_wait(figures: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from customers.doors import admin_page
 from segmentation import (
+    drift_view,
     group_views,
     history_views,
     model_view,
@@ -59,6 +60,7 @@ urlpatterns = [
         "changes_csv",
         "segmentation.view_segmentchange",
     ),
+    admin_page("drift/", drift_view.drift, "drift", SEE),
     admin_page("texts/<int:pk>/", reading_views.text, "text", READ),
     admin_page("words/", reading_views.words, "words", READ),
     admin_page("to-read/", reading_views.to_read, "to_read", PERSON),

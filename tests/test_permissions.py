@@ -35,6 +35,7 @@ def pages(campaign):
         reverse("segmentation:segment", args=["anxious"]),
         reverse("segmentation:runs"),
         reverse("segmentation:changes"),
+        reverse("segmentation:drift"),
         reverse("segmentation:changes_csv"),
         reverse("segmentation:segment_changes", args=["anxious"]),
         reverse("segmentation:model"),

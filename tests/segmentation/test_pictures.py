@@ -2,6 +2,7 @@ import pytest
 
 from segmentation.pictures import (
     curve,
+    level_bars,
     mini_bar,
     month_bars,
     signature_bar,
@@ -74,3 +75,10 @@ def test_who_came_and_who_left_share_one_scale():
 
 def test_a_year_without_anybody_is_flat():
     assert {bar.up for bar in month_bars([0] * 12, [0] * 12)} == {0.0}
+
+
+def test_bars_and_their_lines_share_one_scale():
+    # The highest bar takes 90 % of the box; an alarm line far above it is not drawn.
+    low, high = level_bars([(0.1, 0.1, 0.2), (0.2, 0.1, 0.9)])
+    assert (low.height, low.warning, low.alarm) == (45.0, 45.0, 90.0)
+    assert (high.height, high.alarm) == (90.0, None)
