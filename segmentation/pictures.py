@@ -102,6 +102,41 @@ def curve(start: float, end: float) -> str:
     return f"M0 {start:.1f} C45 {start:.1f} 55 {end:.1f} 100 {end:.1f}"
 
 
+def outline(points: Sequence[tuple[float, float]]) -> str:
+    """A closed path through points of a 100 x 100 box."""
+    return "M" + " L".join(f"{x:.2f} {y:.2f}" for x, y in points) + "Z"
+
+
+def place_tags(
+    wanted: Sequence[tuple[float, float]], *, width: float, height: float
+) -> list[tuple[float, float]]:
+    """Middles of name tags near where they are wanted, none over another.
+
+    In per cent of the picture; a tag moves down past those placed above it, or up
+    where the picture ends, and stays inside from side to side.
+    """
+    placed: dict[int, tuple[float, float]] = {}
+    for index in sorted(range(len(wanted)), key=lambda one: wanted[one][1]):
+        x = min(max(wanted[index][0], width / 2), 100 - width / 2)
+        first = min(max(wanted[index][1], height / 2), 100 - height / 2)
+        steps = int(100 / height)
+        offsets = sorted((height * step for step in range(-steps, steps + 1)), key=abs)
+        y = next(
+            (
+                first + offset
+                for offset in offsets
+                if height / 2 <= first + offset <= 100 - height / 2
+                and all(
+                    abs(x - left) >= width or abs(first + offset - top) >= height
+                    for left, top in placed.values()
+                )
+            ),
+            first,
+        )
+        placed[index] = (x, y)
+    return [placed[index] for index in range(len(wanted))]
+
+
 # Pixels above, and below, the middle line of month_bars().
 HALF_PX = 52.0
 

@@ -39,11 +39,13 @@ from segmentation.frames import (
 from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
 from segmentation.keeping import thin_runs
+from segmentation.mapping import draw_map
 from segmentation.models import (
     Correction,
     EmotionProfile,
     EmotionScore,
     GroupMember,
+    MapDot,
     Membership,
     Pin,
     Segment,
@@ -195,6 +197,15 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     )
     _write_memberships(run, people, profiles, found, settled, at=at)
     _write_profiles(people, profiles, texts, at=at)
+    draw_map(
+        run,
+        people,
+        profiles.composition,
+        profiles.sums.texts > 0,
+        settled.label,
+        before=before,
+    )
+    run.save(update_fields=["quality"])
     look_for_groups(Fit(run, people, texts, deeds, profiles, model), at=at)
     if Pin.objects.filter(ended_at=None).exists():
         place_by_hand(run, at=at)
@@ -225,6 +236,7 @@ def forget_inferences(customer: Customer, *, at: datetime) -> None:
         # Where a person put them says what they feel as well as a reading does.
         Pin.objects.filter(customer=customer).delete()
         GroupMember.objects.filter(customer=customer).delete()
+        MapDot.objects.filter(customer=customer).delete()
         SegmentChange.objects.filter(customer=customer).delete()
 
 
