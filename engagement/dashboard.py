@@ -12,11 +12,14 @@ from campaigns.models import EngineNode, Message, Send
 from customers.models import Customer
 from engagement.models import TrackingEvent
 from engagement.reporting import report
+from segmentation.clustering.drift_words import family_moves
+from segmentation.drift_watch import drift_of
 from segmentation.emotion.families import FAMILIES
 from segmentation.models import EmotionScore, Membership, SegmentationRun
 from segmentation.mood import Mood, read_mood
 from segmentation.movement import movement
 from segmentation.pictures import spread_labels, stacked_bands
+from segmentation.places import published_run
 from segmentation.scoring import unscored
 from segmentation.sensitive_matters import waiting_matters
 
@@ -148,8 +151,33 @@ def _changes(mood: Mood | None) -> list[dict[str, Any]]:
 
 
 def _needs(request: HttpRequest) -> list[Need]:
-    found = (_for_a_person(request), _doubt(), _sender(), _waiting(), *_texts())
+    found = (
+        _for_a_person(request),
+        _doubt(),
+        _sender(),
+        _waiting(),
+        _drift(request),
+        *_texts(),
+    )
     return [need for need in found if need]
+
+
+def _drift(request: HttpRequest) -> Need | None:
+    run = published_run()
+    found = drift_of(run) if run else None
+    if found is None or not found.moved:
+        return None
+    if not request.user.has_perm("segmentation.view_segment"):
+        return None
+    since = found.families.since
+    return Need(
+        "clock",
+        "Something has moved",
+        f"Texts read otherwise than usual: {family_moves(found.families.parts)}."
+        if since
+        else "Segments have grown and shrunk beyond chance.",
+        reverse("segmentation:drift"),
+    )
 
 
 def _for_a_person(request: HttpRequest) -> Need | None:

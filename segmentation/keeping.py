@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from segmentation.models import Membership, Publication, SegmentationRun
+from segmentation.models import MapDot, Membership, Publication, SegmentationRun
 
 State = SegmentationRun.State
 
@@ -74,6 +74,7 @@ def _mark(pk: int, *, at: datetime) -> bool:
 
 def _delete_memberships(run_id: int) -> int:
     deleted = 0
+    MapDot.objects.filter(run=run_id).delete()
     memberships = Membership.objects.filter(run=run_id)
     while ids := list(memberships.values_list("pk", flat=True)[:CHUNK]):
         deleted += Membership.objects.filter(pk__in=ids).delete()[0]

@@ -387,6 +387,31 @@ class Membership(models.Model):
         return f"customer {self.customer_id} in segment {self.segment_id}"
 
 
+class MapDot(models.Model):
+    """A customer who is drawn on a run's map, and where: a sample, not everybody."""
+
+    run = models.ForeignKey(
+        SegmentationRun,
+        on_delete=models.CASCADE,
+        related_name="map_dots",
+        db_index=False,
+    )
+    customer = models.ForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="map_dots"
+    )
+    # On the fixed axes of clustering/layout.py.
+    x = models.FloatField()
+    y = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "customer"], name="one_dot_a_run")
+        ]
+
+    def __str__(self) -> str:
+        return f"customer {self.customer_id} on the map of run {self.run_id}"
+
+
 class RuleSegmentQuerySet(models.QuerySet["RuleSegment"]):
     def in_use(self) -> "RuleSegmentQuerySet":
         """Those a marketer may still choose."""
@@ -504,6 +529,7 @@ __all__ = [
     "EmotionProfile",
     "EmotionScore",
     "GroupMember",
+    "MapDot",
     "Membership",
     "News",
     "Pin",

@@ -102,6 +102,41 @@ def curve(start: float, end: float) -> str:
     return f"M0 {start:.1f} C45 {start:.1f} 55 {end:.1f} 100 {end:.1f}"
 
 
+def outline(points: Sequence[tuple[float, float]]) -> str:
+    """A closed path through points of a 100 x 100 box."""
+    return "M" + " L".join(f"{x:.2f} {y:.2f}" for x, y in points) + "Z"
+
+
+def place_tags(
+    wanted: Sequence[tuple[float, float]], *, width: float, height: float
+) -> list[tuple[float, float]]:
+    """Middles of name tags near where they are wanted, none over another.
+
+    In per cent of the picture; a tag moves down past those placed above it, or up
+    where the picture ends, and stays inside from side to side.
+    """
+    placed: dict[int, tuple[float, float]] = {}
+    for index in sorted(range(len(wanted)), key=lambda one: wanted[one][1]):
+        x = min(max(wanted[index][0], width / 2), 100 - width / 2)
+        first = min(max(wanted[index][1], height / 2), 100 - height / 2)
+        steps = int(100 / height)
+        offsets = sorted((height * step for step in range(-steps, steps + 1)), key=abs)
+        y = next(
+            (
+                first + offset
+                for offset in offsets
+                if height / 2 <= first + offset <= 100 - height / 2
+                and all(
+                    abs(x - left) >= width or abs(first + offset - top) >= height
+                    for left, top in placed.values()
+                )
+            ),
+            first,
+        )
+        placed[index] = (x, y)
+    return [placed[index] for index in range(len(wanted))]
+
+
 # Pixels above, and below, the middle line of month_bars().
 HALF_PX = 52.0
 
@@ -132,4 +167,38 @@ def month_bars(came: Sequence[int], went: Sequence[int]) -> list[MonthBar]:
             HALF_PX * down / most,
         )
         for index, (up, down) in enumerate(zip(came, went, strict=True))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelBar:
+    """A bar and the two lines it is held against; across in %, up in % of the box."""
+
+    left: float
+    width: float
+    height: float
+    warning: float
+    # None where it lies above the picture.
+    alarm: float | None
+
+    @property
+    def right(self) -> float:
+        return self.left + self.width
+
+
+def level_bars(
+    values: Sequence[tuple[float, float, float]],
+) -> list[LevelBar]:
+    """Bars for (value, warning, alarm), all on one scale that shows every value."""
+    most = max([*(max(value, 1.3 * warning) for value, warning, _ in values), 1e-9])
+    step = 100 / max(1, len(values))
+    return [
+        LevelBar(
+            step * (index + 0.15),
+            0.7 * step,
+            90 * value / most,
+            90 * warning / most,
+            90 * alarm / most if alarm <= 1.1 * most else None,
+        )
+        for index, (value, warning, alarm) in enumerate(values)
     ]

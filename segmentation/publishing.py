@@ -13,6 +13,7 @@ from segmentation.clustering.anchors import UNKNOWN
 from segmentation.errors import RunNotPublishable
 from segmentation.history import finish_publications
 from segmentation.models import (
+    MapDot,
     Membership,
     Publication,
     RunDecision,
@@ -245,6 +246,7 @@ def _heed_objections(run: SegmentationRun, *, at: datetime) -> None:
     Membership.objects.filter(run=run, customer__in=objected.values("pk")).exclude(
         segment=unknown
     ).update(**nowhere(unknown, since=at))
+    MapDot.objects.filter(run=run, customer__in=objected.values("pk")).delete()
     count_places(run)
 
 

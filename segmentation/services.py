@@ -12,12 +12,13 @@ from customers.models import Customer
 from segmentation import news
 from segmentation.clustering import quality, wording
 from segmentation.clustering.anchors import SEGMENTS
-from segmentation.clustering.hysteresis import settle
+from segmentation.clustering.hysteresis import Standing, settle
 from segmentation.clustering.model import (
     LABELS,
     SegmentModel,
     fit_model,
 )
+from segmentation.drift_watch import observed
 from segmentation.errors import NothingToSort
 from segmentation.folding import fold_news
 from segmentation.frames import (
@@ -29,11 +30,13 @@ from segmentation.frames import (
 from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
 from segmentation.keeping import thin_runs
+from segmentation.mapping import draw_map
 from segmentation.models import (
     Correction,
     EmotionProfile,
     EmotionScore,
     GroupMember,
+    MapDot,
     Membership,
     Pin,
     Segment,
@@ -207,8 +210,18 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     )
     run.model, run.customers = model.to_json(), len(people.ids)
     run.quality = _quality(model, sorting)
+    run.quality["drift"] = observed(texts, _named_sizes(sorting.settled), at=at)
     run.save(update_fields=["model", "customers", "quality"])
     _write(run, sorting)
+    draw_map(
+        run,
+        people,
+        sorting.profiles.composition,
+        sorting.profiles.sums.texts > 0,
+        sorting.settled.label,
+        before=before,
+    )
+    run.save(update_fields=["quality"])
     later = next_moments(people, at=at)
     if later:
         news.put_off(run, later, due=min(later.values()))
@@ -242,6 +255,7 @@ def forget_inferences(customer: Customer, *, at: datetime) -> None:
         # Where a person put them says what they feel as well as a reading does.
         Pin.objects.filter(customer=customer).delete()
         GroupMember.objects.filter(customer=customer).delete()
+        MapDot.objects.filter(customer=customer).delete()
         SegmentChange.objects.filter(customer=customer).delete()
         # The next fold counts anew how many are in which segment.
         news.mark([customer.pk])
@@ -274,6 +288,12 @@ def _quality(model: SegmentModel, sorting: Sorting) -> dict[str, Any]:
         "learned": model.learned,
         "kappa": round(model.kappa, 4),
     }
+
+
+def _named_sizes(settled: Standing) -> list[int]:
+    """Sizes of the seven segments, without those a person has placed."""
+    sizes = np.bincount(settled.label, minlength=len(LABELS))[: len(SEGMENTS)]
+    return [int(size) for size in sizes]
 
 
 def _why_wait(figures: dict[str, Any]) -> str:

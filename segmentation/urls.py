@@ -2,8 +2,10 @@
 
 from customers.doors import admin_page
 from segmentation import (
+    drift_view,
     group_views,
     history_views,
+    map_view,
     model_view,
     pin_views,
     reading_views,
@@ -59,6 +61,8 @@ urlpatterns = [
         "changes_csv",
         "segmentation.view_segmentchange",
     ),
+    admin_page("map/", map_view.customer_map, "map", SEE),
+    admin_page("drift/", drift_view.drift, "drift", SEE),
     admin_page("texts/<int:pk>/", reading_views.text, "text", READ),
     admin_page("words/", reading_views.words, "words", READ),
     admin_page("to-read/", reading_views.to_read, "to_read", PERSON),

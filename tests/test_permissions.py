@@ -35,6 +35,8 @@ def pages(campaign):
         reverse("segmentation:segment", args=["anxious"]),
         reverse("segmentation:runs"),
         reverse("segmentation:changes"),
+        reverse("segmentation:drift"),
+        reverse("segmentation:map"),
         reverse("segmentation:changes_csv"),
         reverse("segmentation:segment_changes", args=["anxious"]),
         reverse("segmentation:model"),

@@ -2,8 +2,11 @@ import pytest
 
 from segmentation.pictures import (
     curve,
+    level_bars,
     mini_bar,
     month_bars,
+    outline,
+    place_tags,
     signature_bar,
     sparkline,
     spread_labels,
@@ -74,3 +77,21 @@ def test_who_came_and_who_left_share_one_scale():
 
 def test_a_year_without_anybody_is_flat():
     assert {bar.up for bar in month_bars([0] * 12, [0] * 12)} == {0.0}
+
+
+def test_bars_and_their_lines_share_one_scale():
+    # The highest bar takes 90 % of the box; an alarm line far above it is not drawn.
+    low, high = level_bars([(0.1, 0.1, 0.2), (0.2, 0.1, 0.9)])
+    assert (low.height, low.warning, low.alarm) == (45.0, 45.0, 90.0)
+    assert (high.height, high.alarm) == (90.0, None)
+
+
+def test_an_outline_is_closed():
+    assert outline([(0, 0), (10, 0), (10, 5)]) == "M0.00 0.00 L10.00 0.00 L10.00 5.00Z"
+
+
+def test_name_tags_move_past_each_other_and_stay_inside():
+    tags = place_tags([(50, 20), (52, 21), (99, 1)], width=30, height=10)
+    assert tags[0] == (50, 20)
+    assert tags[2] == (85, 5)
+    assert abs(tags[1][1] - 20) >= 10
