@@ -1,8 +1,13 @@
 import signal
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,6 +17,9 @@ from campaigns.sending import engine
 from campaigns.services import pause_send, schedule_send
 
 pytestmark = pytest.mark.django_db
+
+ROOT = Path(__file__).resolve().parents[3]
+BEATS = "SELECT count(*) FROM campaigns_enginenode WHERE role = 'run_engine'"
 
 
 def test_one_turn_takes_a_due_send_from_schedule_to_sent(world, campaign, at, settings):
@@ -102,14 +110,12 @@ def test_the_command_says_which_setting_is_wrong(world, campaign, at, settings):
 
 
 def test_sigterm_ends_a_running_engine_cleanly(sqlite_shop):
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    root = Path(__file__).resolve().parents[3]
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "run_engine"], cwd=root, env=sqlite_shop.env
+        [sys.executable, "manage.py", "run_engine"], cwd=ROOT, env=sqlite_shop.env
     )
-    time.sleep(3)
+    with closing(sqlite3.connect(sqlite_shop.folder / "shop.sqlite3")) as database:
+        while not database.execute(BEATS).fetchone()[0]:
+            assert process.poll() is None
+            time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
