@@ -21,8 +21,17 @@ from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
+from customers.doors import admin_page
 from customers.errors import CustomersError
-from customers.models import Consent, Customer, ImportRun, Interaction, Suppression
+from customers.merge_pages import merge_page, merge_two
+from customers.models import (
+    Consent,
+    Customer,
+    ImportRun,
+    Interaction,
+    MergedCustomer,
+    Suppression,
+)
 from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE
 from customers.services import (
     allow_profiling,
@@ -36,6 +45,7 @@ from customers.templatetags.attune import day, moment
 TIMELINE_PAGE = 40
 # A bigger file is for import_interactions, which shows its progress.
 UPLOAD_MEGABYTES = 50
+MAY_MERGE = "customers.change_customer"
 
 
 class UncountedPaginator(Paginator):
@@ -73,6 +83,10 @@ class CustomerAdmin(FactAdmin):
     search_help_text = "Name, address or customer id"
     # The glyphs that columns of rooms to the right refer to.
     list_before_template = "attune/symbols.html"  # type: ignore[assignment]
+    actions = [merge_two]  # type: ignore[list-item]
+
+    def has_merge_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MAY_MERGE)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return ["name", "email", *CUSTOMER_LIST.columns, "last_heard", "country"]
@@ -107,6 +121,12 @@ class CustomerAdmin(FactAdmin):
                 "<int:pk>/profiling/",
                 self.admin_site.admin_view(self.profiling_view),
                 name="customers_customer_profiling",
+            ),
+            admin_page(
+                "<int:one>/merge/<int:two>/",
+                merge_page,
+                "customers_customer_merge",
+                MAY_MERGE,
             ),
             *super().get_urls(),
         ]
@@ -159,6 +179,17 @@ class CustomerAdmin(FactAdmin):
         return HttpResponseRedirect(
             reverse("admin:customers_customer_change", args=[pk])
         )
+
+
+@admin.register(MergedCustomer)
+class MergedCustomerAdmin(FactAdmin):
+    list_display = ["external_id", "kept", "merged_by", "when"]
+    list_select_related = ["kept", "merged_by"]
+    search_fields = ["external_id"]
+
+    @admin.display(description="When", ordering="merged_at")
+    def when(self, merged: MergedCustomer) -> str:
+        return moment(merged.merged_at)
 
 
 @admin.register(Interaction)

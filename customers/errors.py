@@ -15,3 +15,7 @@ class UnreadableHistory(CustomersError):
 
 class UnknownSetting(CustomersError):
     """An option of the import (time zone, encoding, mapping) is not one we know."""
+
+
+class MergeRefused(CustomersError):
+    """These two customers can't be made one."""

@@ -5,7 +5,7 @@ INSERT that does nothing, so that two imports at once store each row once as wel
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -15,7 +15,13 @@ from django.db.models import Max
 
 from customers.addresses import address_hash, address_key, address_wire
 from customers.errors import InvalidAddress
-from customers.models import Consent, Customer, Interaction, Suppression
+from customers.models import (
+    Consent,
+    Customer,
+    Interaction,
+    MergedCustomer,
+    Suppression,
+)
 from customers.news import Recorded, tell_recorded
 from customers.sources.rows import InteractionRow, RefusedRow, content_key, shortened
 
@@ -92,10 +98,13 @@ class Intake:
 
     def store(self, rows: Sequence[InteractionRow]) -> int:
         """Write one chunk; returns how many interactions were new."""
+        rows = under_kept_ids(rows)
         people: dict[str, Person] = {}
         for row in rows:
             people.setdefault(row.customer_id, Person()).learn(row)
         known = _known(people)
+        if _merged(set(people) - set(known)):  # between the two questions
+            return self.store(rows)
         # Sorted, here and below: two imports at once lock rows in the same order.
         missing = sorted(name for name in people if name not in known)
         if missing:
@@ -356,11 +365,34 @@ def latest_marketing(customer_ids: Iterable[int], *, at: datetime) -> dict[int, 
     )
 
 
-def _known(external_ids: Iterable[str]) -> dict[str, Known]:
-    rows = Customer.objects.filter(external_id__in=list(external_ids)).values_list(
-        "pk", *(name for name in Known._fields if name != "pk")
+def under_kept_ids(rows: Sequence[InteractionRow]) -> Sequence[InteractionRow]:
+    """The same, with what names a merged customer under the name of the kept one."""
+    kept = _merged({row.customer_id for row in rows})
+    if not kept:
+        return rows
+    return [
+        replace(row, customer_id=kept.get(row.customer_id, row.customer_id))
+        for row in rows
+    ]
+
+
+def _merged(external_ids: Iterable[str]) -> dict[str, str]:
+    return dict(
+        MergedCustomer.objects.filter(external_id__in=list(external_ids)).values_list(
+            "external_id", "kept__external_id"
+        )
     )
-    return {row[1]: Known(*row) for row in rows.order_by()}
+
+
+def _known(external_ids: Iterable[str]) -> dict[str, Known]:
+    """Locked, by id: nobody whom a chunk writes of is merged or erased meanwhile."""
+    rows = (
+        Customer.objects.filter(external_id__in=list(external_ids))
+        .order_by("pk")
+        .select_for_update(no_key=True)
+        .values_list("pk", *(name for name in Known._fields if name != "pk"))
+    )
+    return {row[1]: Known(*row) for row in rows}
 
 
 def _address(email: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Who we know, what they said and did, what they allow, whom we must not mail."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -36,6 +37,25 @@ class Customer(models.Model):
     @property
     def full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
+
+
+class MergedCustomer(models.Model):
+    """Who was found to be a customer we know twice; imports find the kept one by it."""
+
+    kept = models.ForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="merged_customers"
+    )
+    external_id = models.CharField(_("customer id"), max_length=200, unique=True)
+    merged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    merged_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-merged_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.external_id}, now {self.kept}"
 
 
 class Interaction(models.Model):

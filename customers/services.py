@@ -1,6 +1,6 @@
 """The decisions about customers; the only writers of these tables."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from customers.addresses import address_hash, address_key
-from customers.intake import Intake, latest_marketing, refusal
+from customers.intake import Intake, latest_marketing, refusal, under_kept_ids
 from customers.models import Consent, Customer, ImportRun, Interaction, Suppression
 from customers.news import tell_changed
 from customers.objection import FORGET
@@ -118,7 +118,7 @@ def check_interactions(
     seen: set[int] = set()
     newcomers: set[int] = set()
     for part in _chunks(rows, chunk):
-        good = _accepted(part, report, at=at, refused=refused)
+        good = under_kept_ids(_accepted(part, report, at=at, refused=refused))
         ids = {row.customer_id for row in good}
         known = set(
             Customer.objects.filter(external_id__in=ids).values_list(
@@ -141,7 +141,7 @@ def check_interactions(
     return report
 
 
-def _unknown(rows: list[InteractionRow]) -> Iterator[int]:
+def _unknown(rows: Sequence[InteractionRow]) -> Iterator[int]:
     """A number for each row that is not in the table."""
     names = [
         (row.customer_id, str(row.kind), row.key or content_key(row)) for row in rows
@@ -306,7 +306,6 @@ def object_to_profiling(customer: Customer, *, source: str, at: datetime) -> Non
         forget(customer, at=at)
 
 
-@transaction.atomic
 @transaction.atomic
 def allow_profiling(customer: Customer, *, source: str, at: datetime) -> None:
     """The customer takes the objection back."""

@@ -6,9 +6,16 @@ class SegmentationConfig(AppConfig):
     name = "segmentation"
 
     def ready(self) -> None:
+        from customers.merges import LOCK, MOVE
         from customers.news import CHANGED, RECORDED
         from customers.objection import FORGET
-        from segmentation import canonical, customer_panel, history_panels, news
+        from segmentation import (
+            canonical,
+            customer_panel,
+            history_panels,
+            merging,
+            news,
+        )
         from segmentation.services import forget_inferences
 
         post_migrate.connect(canonical.add_missing, sender=self)
@@ -17,3 +24,5 @@ class SegmentationConfig(AppConfig):
         FORGET.append(forget_inferences)
         RECORDED.append(news.hear_recorded)
         CHANGED.append(news.hear_changed)
+        LOCK.append(merging.lock)
+        MOVE.append(merging.move)

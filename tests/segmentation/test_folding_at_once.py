@@ -12,13 +12,20 @@ from random import Random
 import pytest
 from django.db import connection, transaction
 
-from customers.models import Interaction
-from customers.services import object_to_profiling, remove_interactions
+from customers.merging import merge_customers
+from customers.models import Customer, Interaction
+from customers.services import (
+    object_to_profiling,
+    record_interactions,
+    remove_interactions,
+)
+from customers.sources import InteractionRow
 from segmentation import news
 from segmentation.corrections import correct_reading
 from segmentation.errors import CorrectionRefused, RunNotPublishable
 from segmentation.folding import fold_news
-from segmentation.models import EmotionScore, SegmentationRun, SegmentChange
+from segmentation.models import EmotionScore, Segment, SegmentationRun, SegmentChange
+from segmentation.pins import pin_customer
 from segmentation.services import published_run, refresh_if_needed, refresh_segments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,6 +187,50 @@ def test_news_folds_runs_corrections_and_objections_at_once(
     assert at_once([*acts, object_and_remove]) == []
     soundness.assert_sound(at + 3 * DAY)
     assert not EmotionScore.objects.filter(customer__in=sorted_shop[28:]).exists()
+
+
+def test_merges_beside_imports_folds_and_runs_lose_nothing(
+    sorted_shop, at, admin_user, soundness
+):
+    pairs = list(zip(sorted_shop[::2], sorted_shop[1::2], strict=True))
+    texts = Interaction.objects.count()
+
+    def merge():
+        for kept, other in pairs[:12]:
+            merge_customers(kept, other, by=admin_user, at=at)
+
+    def record():
+        for number in range(5):
+            rows = [
+                InteractionRow(
+                    customer_id=person.external_id,
+                    email=person.email,
+                    occurred_at=at,
+                    kind="survey",
+                    key=f"{person.pk} {number}",
+                    rating=2,
+                )
+                for person in sorted_shop
+            ]
+            record_interactions(rows, source="test", at=at)
+
+    def fold():
+        for _ in range(15):
+            fold_news(at=at + DAY)
+
+    def sort():
+        with suppress(RunNotPublishable):
+            refresh_segments(at=at + DAY)
+
+    def pin():
+        for kept, _ in pairs[12:]:
+            segment = Segment.objects.get(key="mixed")
+            pin_customer(kept, segment=segment, reason="x", by=admin_user, at=at)
+
+    assert at_once([merge, record, fold, sort, pin]) == []
+    soundness.assert_sound(at + 2 * DAY)
+    assert Customer.objects.count() == 28
+    assert Interaction.objects.count() == texts + 5 * 40
 
 
 def test_a_mark_that_is_renewed_while_it_is_folded_stays(sorted_shop, shop, at):

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from customers.merging import merge_customers
 from customers.models import Interaction
 from customers.services import (
     allow_profiling,
@@ -36,6 +37,7 @@ class Stream:
         self.random.choice(
             [self.text] * 8
             + [self.correction, self.deletion, self.objection, self.newcomer]
+            + [self.merge]
             + [self.fold] * 3
             + [self.run, self.way_back]
         )()
@@ -77,6 +79,12 @@ class Stream:
 
     def newcomer(self):
         self.people += self.shop.add(1)
+
+    def merge(self):
+        if len(self.people) > 2:
+            kept, other = self.random.sample(self.people, 2)
+            merge_customers(kept, other, by=self.by, at=self.at)
+            self.people.remove(other)
 
     def fold(self):
         fold_news(at=self.at)

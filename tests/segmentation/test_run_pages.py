@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from customers.models import Customer
 from customers.services import object_to_profiling
-from segmentation.models import Publication
+from segmentation.models import Publication, SegmentationRun
 from segmentation.services import published_run, refresh_segments
 
 
@@ -215,3 +215,10 @@ def test_a_run_of_which_little_is_written_down_has_a_page(admin_client, shop, no
     run.quality = {}
     run.save()
     assert "Never so far" in page(admin_client, "run", run.pk)
+
+
+def test_a_run_that_has_only_begun_has_a_page(admin_client, db, at):
+    run = SegmentationRun.objects.create(cut_off=at, segmenter="anchored", model={})
+    for path in ("segmentation:runs", "segmentation:run"):
+        where = reverse(path, args=[run.pk] if path.endswith("run") else [])
+        assert admin_client.get(where).status_code == 200

@@ -1,0 +1,61 @@
+"""Mails of two customers who are one person: never a second one in the same send."""
+
+from django.db.models import F
+
+from campaigns.models import Message, Send
+from customers.errors import MergeRefused
+from customers.merges import Merging
+from customers.models import Customer
+
+LEFT_OUT = Message.State.LEFT_OUT
+
+
+def lock(kept: Customer, other: Customer) -> None:
+    """Whoever draws up an audience locks its send before a customer.
+
+    Raises MergeRefused while one is being drawn up, or where both got, or are to get, a
+    mail of the same send: a message is one fact, and can't become part of another.
+    """
+    coming = Send.objects.filter(state__in=[Send.State.SCHEDULED, Send.State.PREPARING])
+    for send in coming.order_by("pk").select_for_update(of=("self",)):
+        if send.state == Send.State.PREPARING:
+            raise MergeRefused(
+                f"The audience of “{send}” is being drawn up at this moment: merge the "
+                "two when that is done."
+            )
+    for ours, theirs in _of_the_same_send(kept, other):
+        if LEFT_OUT not in (ours.state, theirs.state):
+            raise MergeRefused(
+                f"Both are written to in “{ours.send}”. Two mails can't become one: "
+                "these customers stay two."
+            )
+
+
+def move(merging: Merging) -> None:
+    """Messages go to the kept one; of a send that left one of the two out, the mail."""
+    for ours, theirs in _of_the_same_send(merging.kept, merging.other):
+        dropped = theirs if theirs.state == LEFT_OUT else ours
+        dropped.delete()
+        Send.objects.filter(pk=dropped.send_id).update(
+            audience_size=F("audience_size") - 1
+        )
+    Message.objects.filter(customer=merging.other).update(customer=merging.kept)
+
+
+def _of_the_same_send(kept: Customer, other: Customer) -> list[tuple[Message, Message]]:
+    """Locked: what is about to leave is decided before or after."""
+    ours = {message.send_id: message for message in _locked(kept)}
+    return [
+        (ours[message.send_id], message)
+        for message in _locked(other)
+        if message.send_id in ours
+    ]
+
+
+def _locked(customer: Customer) -> list[Message]:
+    return list(
+        Message.objects.filter(customer=customer)
+        .select_related("send__campaign")
+        .order_by("pk")
+        .select_for_update(of=("self",))
+    )
