@@ -1,0 +1,1 @@
+"""A shop of any size for benchmarks/million.py: filled, sorted, looked at."""
