@@ -14,6 +14,7 @@ from customers.sources.rows import InteractionRow
 from segmentation import news, services
 from segmentation.checking import check_profiles
 from segmentation.corrections import correct_reading, withdraw_correction
+from segmentation.exports import changes_as_csv
 from segmentation.folding import fold_news
 from segmentation.history import stays_of
 from segmentation.models import (
@@ -98,6 +99,7 @@ def test_who_is_clearly_elsewhere_moves_with_the_news_and_it_is_told(
     change = SegmentChange.objects.filter(customer=ann).first()
     assert (change.from_segment, change.publication) == (before, None)
     assert [stay.by_hand for stay in stays_of(ann)] == [False, False]
+    assert "".join(changes_as_csv()).count(",yes") == 0
     sizes = published_run().quality["sizes"]
     assert (sizes["trusting"], sizes["frustrated"]) == (9, 11)
 

@@ -22,8 +22,8 @@ class Command(BaseCommand):
         found = check_profiles(at=timezone.now())
         differ = len(found.differ)
         self.stdout.write(
-            f"{found.customers:,} customers: {differ:,} profiles differ, "
-            f"{found.waiting:,} wait to be folded."
+            f"Customers: {found.customers:,}. Profiles that differ: {differ:,}; "
+            f"with news still to be folded: {found.waiting:,}."
         )
         if differ and options["mend"]:
             mend_profiles(found.differ, at=timezone.now())
@@ -32,6 +32,6 @@ class Command(BaseCommand):
             differ = left
         if differ:
             raise CommandError(
-                f"{differ:,} profiles differ from their texts, first of customer "
-                f"{found.differ[0]}. Mend them with --mend."
+                f"Profiles that differ from their texts: {differ:,}, the first of "
+                f"customer {found.differ[0]}. Mend them with --mend."
             )
