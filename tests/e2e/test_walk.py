@@ -192,6 +192,10 @@ PAGES = [
     "/admin/segments/mixed/changes/",
     "/admin/segments/changes/",
     "/admin/segments/runs/",
+    "/admin/segments/groups/",
+    "/admin/segments/pins/",
+    "/admin/segments/map/",
+    "/admin/segments/drift/",
     "/admin/segments/model/",
     "/admin/segments/words/",
     "/admin/segments/to-read/",
@@ -207,7 +211,7 @@ PAGES = [
 
 def test_no_page_is_wider_than_its_screen_or_complains(open_page, screen):
     watched = open_page(*screen)
-    customer = Customer.objects.earliest("pk").pk
+    customer, another = Customer.objects.order_by("pk").values_list("pk", flat=True)[:2]
     template = EmailTemplate.objects.earliest("pk").pk
     text = EmotionScore.objects.exclude(families=b"").earliest("pk").interaction_id
     then, now = SegmentationRun.objects.order_by("pk").values_list("pk", flat=True)
@@ -216,6 +220,7 @@ def test_no_page_is_wider_than_its_screen_or_complains(open_page, screen):
         f"/admin/segments/runs/compare/?then={then}&now={now}",
         f"/admin/segments/texts/{text}/",
         f"/admin/customers/customer/{customer}/change/",
+        f"/admin/customers/customer/{customer}/merge/{another}/",
         f"/admin/campaigns/emailtemplate/{template}/change/",
         f"/admin/campaigns/template/{template}/words/lively/",
         f"/admin/campaigns/template/{template}/shared/",
