@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -71,13 +71,15 @@ def load_people(customer_ids: Iterable[int] | None = None) -> People:
     )
 
 
-def load_texts(people: People, *, at: datetime, one: int | None = None) -> Texts:
-    """Every read text up to this moment; one: of this customer only."""
+def load_texts(
+    people: People, *, at: datetime, of: Collection[int] | None = None
+) -> Texts:
+    """Every read text up to this moment; of: of these customers only."""
     found = EmotionScore.objects.filter(
         occurred_at__lte=at, customer__profiling_objected_at=None
     ).exclude(families=b"")
-    if one is not None:
-        found = found.filter(customer_id=one)
+    if of is not None:
+        found = found.filter(customer_id__in=of)
     rows = found.order_by("customer_id", "occurred_at", "pk").values_list(
         "customer_id", "occurred_at", "kind", "weight", "families", "valence"
     )
@@ -110,7 +112,7 @@ def load_texts(people: People, *, at: datetime, one: int | None = None) -> Texts
 
 
 def deed_rows(
-    *, at: datetime, one: int | None = None
+    *, at: datetime, of: Collection[int] | None = None
 ) -> QuerySet[Interaction, tuple[int, int, datetime, str, float | None]]:
     """Ratings and returns up to this moment, of customers who may be profiled."""
     found = Interaction.objects.filter(
@@ -118,17 +120,19 @@ def deed_rows(
         occurred_at__lte=at,
         customer__profiling_objected_at=None,
     )
-    if one is not None:
-        found = found.filter(customer_id=one)
+    if of is not None:
+        found = found.filter(customer_id__in=of)
     return found.order_by("customer_id", "occurred_at", "pk").values_list(
         "pk", "customer_id", "occurred_at", "kind", "rating"
     )
 
 
-def load_deeds(people: People, *, at: datetime, one: int | None = None) -> Deeds:
+def load_deeds(
+    people: People, *, at: datetime, of: Collection[int] | None = None
+) -> Deeds:
     """Ratings and returns as arrays, in the order of deed_rows()."""
     who, ages, codes = [], [], []
-    for _, customer, moment, kind, rating in deed_rows(at=at, one=one).iterator(
+    for _, customer, moment, kind, rating in deed_rows(at=at, of=of).iterator(
         chunk_size=ROWS_AT_ONCE
     ):
         who.append(customer)

@@ -475,6 +475,7 @@ from segmentation.marketer_models import (  # noqa: E402
     GroupMember,
     Pin,
     RunDecision,
+    RunDiagnosis,
     SegmentEdit,
 )
 
@@ -492,6 +493,7 @@ __all__ = [
     "RuleSegment",
     "RuleSegmentQuerySet",
     "RunDecision",
+    "RunDiagnosis",
     "Segment",
     "SegmentChange",
     "SegmentEdit",

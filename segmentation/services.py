@@ -24,6 +24,7 @@ from segmentation.clustering.model import (
     profile_customers,
 )
 from segmentation.corrections import changed_since
+from segmentation.diagnosing import carry_out_open_diagnoses
 from segmentation.drift_watch import observed
 from segmentation.emotion.families import FAMILIES
 from segmentation.errors import NothingToSort
@@ -129,6 +130,7 @@ def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
     carry_out_open(at=at)
     end_expired_pins(at=at)
     thin_runs(at=at)
+    carry_out_open_diagnoses(at=at)
     run = _last_judged()
     sorted_already = run is not None and run.customers == Customer.objects.count()
     waiting = SegmentationRun.objects.filter(state=SegmentationRun.State.WAITING)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerDown
 
+from segmentation.diagnosing import carry_out_diagnosis
 from segmentation.publishing import carry_out
 from segmentation.services import refresh_if_needed
 
@@ -29,6 +30,12 @@ def refresh() -> None:
 def carry_out_decision(decision_id: int) -> None:
     """Put the run into use that a person decided on."""
     carry_out(decision_id, at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def diagnose(diagnosis_id: int) -> None:
+    """Hold free clusters against the segments, as somebody asked."""
+    carry_out_diagnosis(diagnosis_id, at=timezone.now())
 
 
 def wake(task: Task, *ids: int) -> None:

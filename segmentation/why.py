@@ -64,8 +64,8 @@ def explain(membership: Membership) -> Explanation | None:
     model = SegmentModel.from_json(membership.run.model)
     at = membership.run.cut_off
     people = load_people([membership.customer_id])
-    texts = load_texts(people, at=at, one=membership.customer_id)
-    deeds = load_deeds(people, at=at, one=membership.customer_id)
+    texts = load_texts(people, at=at, of=[membership.customer_id])
+    deeds = load_deeds(people, at=at, of=[membership.customer_id])
     if not len(texts) and not len(deeds.code):
         return None
     segment = SEGMENTS.index(read_as.key)
@@ -124,7 +124,7 @@ def _labels(
         labels.append(
             (text, score.kind, score.occurred_at, strongest_family(families)[0])
         )
-    for _, _, moment, kind, rating in deed_rows(at=at, one=customer.pk):
+    for _, _, moment, kind, rating in deed_rows(at=at, of=[customer.pk]):
         labels.append((_DEED_WORDS[deed_code(kind, rating)], kind, moment, ""))
     return labels
 
