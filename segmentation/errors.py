@@ -13,6 +13,10 @@ class RunNotPublishable(SegmentationError):
     """A run that waits for approval, was replaced, or of which too little is kept."""
 
 
+class TooFewToDiagnose(SegmentationError):
+    """Too few customers wrote enough to hold free clusters against the segments."""
+
+
 class CorrectionRefused(SegmentationError):
     """A correction of a text without a reading, or to a family there is none of."""
 

@@ -48,6 +48,31 @@ class Pin(models.Model):
         return f"customer {self.customer_id} pinned to segment {self.segment_id}"
 
 
+class RunDiagnosis(models.Model):
+    """Somebody asked how free clusters compare with a run's segments: who, when, what
+    came out. Asked once a run: the same customers give the same answer."""
+
+    run = models.OneToOneField(
+        "segmentation.SegmentationRun",
+        on_delete=models.CASCADE,
+        related_name="diagnosis",
+    )
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    asked_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+    # clustering.diagnostics.Diagnosis.to_json(); empty until done, or where refused.
+    figures = models.JSONField(default=dict)
+    refused = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"diagnosis of run {self.run_id}"
+
+
 class SegmentEdit(models.Model):
     """A person changed a segment's name, tone or whose mail it gets. Never changed."""
 

@@ -519,6 +519,7 @@ from segmentation.marketer_models import (  # noqa: E402
     GroupMember,
     Pin,
     RunDecision,
+    RunDiagnosis,
     SegmentEdit,
 )
 
@@ -537,6 +538,7 @@ __all__ = [
     "RuleSegment",
     "RuleSegmentQuerySet",
     "RunDecision",
+    "RunDiagnosis",
     "Segment",
     "SegmentChange",
     "SegmentEdit",

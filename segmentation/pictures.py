@@ -185,6 +185,10 @@ class LevelBar:
     def right(self) -> float:
         return self.left + self.width
 
+    @property
+    def middle(self) -> float:
+        return self.left + self.width / 2
+
 
 def level_bars(
     values: Sequence[tuple[float, float, float]],

@@ -18,6 +18,7 @@ from segmentation.clustering.model import (
     SegmentModel,
     fit_model,
 )
+from segmentation.diagnosing import carry_out_open_diagnoses
 from segmentation.drift_watch import observed
 from segmentation.errors import NothingToSort
 from segmentation.folding import fold_news
@@ -124,6 +125,7 @@ def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
     carry_out_open(at=at)
     end_expired_pins(at=at)
     thin_runs(at=at)
+    carry_out_open_diagnoses(at=at)
     if not Customer.objects.exists():
         return None
     scores = score_interactions()

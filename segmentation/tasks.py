@@ -7,6 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from customers import waking
+from segmentation.diagnosing import carry_out_diagnosis
 from segmentation.publishing import carry_out
 from segmentation.services import refresh_if_needed
 
@@ -28,3 +29,9 @@ def refresh() -> None:
 def carry_out_decision(decision_id: int) -> None:
     """Put the run into use that a person decided on."""
     carry_out(decision_id, at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def diagnose(diagnosis_id: int) -> None:
+    """Hold free clusters against the segments, as somebody asked."""
+    carry_out_diagnosis(diagnosis_id, at=timezone.now())

@@ -2,6 +2,7 @@
 
 from customers.doors import admin_page
 from segmentation import (
+    diagnostics_view,
     drift_view,
     group_views,
     history_views,
@@ -24,6 +25,7 @@ DECIDE = "segmentation.change_segmentationrun"
 PERSON = "segmentation.view_sensitivematter"
 GROUPS = "segmentation.view_emergentgroup"
 CHANGE_GROUP = "segmentation.change_emergentgroup"
+DIAGNOSE = "segmentation.add_rundiagnosis"
 RULES = "segmentation.view_rulesegment"
 
 urlpatterns = [
@@ -61,6 +63,15 @@ urlpatterns = [
         "changes_csv",
         "segmentation.view_segmentchange",
     ),
+    admin_page("diagnostics/", diagnostics_view.diagnostics, "diagnostics", SEE),
+    admin_page("diagnostics/ask/", diagnostics_view.ask, "diagnose", DIAGNOSE),
+    admin_page(
+        "diagnostics/<int:pk>/do-here/",
+        diagnostics_view.do_here,
+        "diagnose_here",
+        DIAGNOSE,
+    ),
+    admin_page("diagnostics/<int:pk>/", diagnostics_view.progress, "diagnosis", SEE),
     admin_page("map/", map_view.customer_map, "map", SEE),
     admin_page("drift/", drift_view.drift, "drift", SEE),
     admin_page("texts/<int:pk>/", reading_views.text, "text", READ),

@@ -36,6 +36,7 @@ def pages(campaign):
         reverse("segmentation:runs"),
         reverse("segmentation:changes"),
         reverse("segmentation:drift"),
+        reverse("segmentation:diagnostics"),
         reverse("segmentation:map"),
         reverse("segmentation:changes_csv"),
         reverse("segmentation:segment_changes", args=["anxious"]),

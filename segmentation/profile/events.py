@@ -68,6 +68,19 @@ class Texts:
     def __len__(self) -> int:
         return len(self.customer)
 
+    def of(self, customers: IntArray) -> "Texts":
+        """The texts of these customers only; customers[i], ascending, is row i then."""
+        inside = np.isin(self.customer, customers)
+        return Texts(
+            n_customers=len(customers),
+            customer=np.searchsorted(customers, self.customer[inside]),
+            age_days=self.age_days[inside],
+            source=self.source[inside],
+            weight=self.weight[inside],
+            families=self.families[inside],
+            valence=self.valence[inside],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Deeds:

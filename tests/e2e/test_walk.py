@@ -196,6 +196,7 @@ PAGES = [
     "/admin/segments/pins/",
     "/admin/segments/map/",
     "/admin/segments/drift/",
+    "/admin/segments/diagnostics/",
     "/admin/segments/model/",
     "/admin/segments/words/",
     "/admin/segments/to-read/",
