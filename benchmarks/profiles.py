@@ -21,6 +21,8 @@ from measure import Taken, peak_megabytes, say, take
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from large_shop.sums import pandas_sums
+
 from segmentation.clustering.anchored_mixture import FIT_AT_MOST
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.model import (
@@ -29,9 +31,6 @@ from segmentation.clustering.model import (
     profile_customers,
 )
 from segmentation.profile.decay import (
-    FAST_DAYS,
-    PEAK_DAYS,
-    SLOW_DAYS,
     ProfileSums,
     fold,
 )
@@ -47,7 +46,6 @@ from tests.segmentation.generator import make_customers
 SEED = 11
 YEAR_DAYS = 365.0
 WRITTEN_IN = ("ticket", "review", "survey", "reply", "chat")
-NEGATIVE = ["q0", "q1", "q3"]
 AGREE_TO = 1e-9
 
 
@@ -80,7 +78,7 @@ def main() -> None:
     ours, theirs = [], []
     for _ in range(options.rounds):
         ours.append(take(lambda: fold(texts)))
-        theirs.append(take(lambda: _pandas(pd, texts)))
+        theirs.append(take(lambda: pandas_sums(pd, texts)))
     _check_same(ours[-1].result, theirs[-1].result)
 
     # Unshrunk: shrunk ones would be grouped by how much was written. Everybody wrote.
@@ -151,34 +149,6 @@ def _first_customers(texts: Texts, most: int) -> Texts:
             if field.name != "n_customers"
         ),
     )
-
-
-def _pandas(pd: Any, texts: Texts) -> Any:
-    """The same sums the usual way: weighted columns, one groupby, a row a customer."""
-    frame = pd.DataFrame(
-        texts.families, columns=[f"q{family}" for family in range(N_FAMILIES)]
-    )
-    slow = texts.weight * 0.5 ** (texts.age_days / SLOW_DAYS)
-    fast = texts.weight * 0.5 ** (texts.age_days / FAST_DAYS)
-    weighted = pd.concat(
-        [
-            frame.mul(slow, axis=0).add_prefix("slow_"),
-            frame.mul(fast, axis=0).add_prefix("fast_"),
-        ],
-        axis=1,
-    ).assign(
-        weight=slow,
-        weight_sq=slow**2,
-        valence=slow * texts.valence,
-        valence_sq=slow * texts.valence**2,
-        fast_weight=fast,
-    )
-    by_customer = weighted.groupby(texts.customer)
-    sums = by_customer.sum()
-    sums["texts"] = by_customer.size()
-    strength = frame[NEGATIVE].sum(axis=1) * 0.5 ** (texts.age_days / PEAK_DAYS)
-    sums["peak"] = strength.groupby(texts.customer).max()
-    return sums.reindex(range(texts.n_customers), fill_value=0)
 
 
 def _check_same(ours: ProfileSums, theirs: Any) -> None:

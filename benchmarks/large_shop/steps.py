@@ -11,11 +11,12 @@ import numpy as np
 from django.db import connection
 from measure import Taken, peak_megabytes, take
 
+from large_shop.sums import pandas_sums
 from segmentation import services
 from segmentation.folding import fold_news
 from segmentation.frames import load_people, load_texts
 from segmentation.models import SegmentationRun
-from segmentation.profile.decay import FAST_DAYS, PEAK_DAYS, SLOW_DAYS, fold
+from segmentation.profile.decay import fold
 
 # What fit_run() calls, by the part of the work that it is.
 PARTS = {
@@ -89,7 +90,7 @@ def pandas(*, at: datetime) -> dict[str, Any]:
     loaded = peak_megabytes()
     ours = take(lambda: fold(texts))
     ours_peak = peak_megabytes()
-    theirs = take(lambda: _grouped(pd, texts))
+    theirs = take(lambda: pandas_sums(pd, texts))
     apart = np.abs(ours.result.weight - theirs.result["weight"].to_numpy()).max()
     assert apart < 1e-9, f"the weights differ by {apart}"
     return {
@@ -105,32 +106,6 @@ def pandas(*, at: datetime) -> dict[str, Any]:
         "fold_peak_mb": round(ours_peak),
         "pandas_peak_mb": round(peak_megabytes()),
     }
-
-
-def _grouped(pd: Any, texts: Any) -> Any:
-    frame = pd.DataFrame(texts.families, columns=[f"q{n}" for n in range(9)])
-    slow = texts.weight * 0.5 ** (texts.age_days / SLOW_DAYS)
-    fast = texts.weight * 0.5 ** (texts.age_days / FAST_DAYS)
-    weighted = pd.concat(
-        [
-            frame.mul(slow, axis=0).add_prefix("slow_"),
-            frame.mul(fast, axis=0).add_prefix("fast_"),
-        ],
-        axis=1,
-    ).assign(
-        weight=slow,
-        weight_sq=slow**2,
-        valence=slow * texts.valence,
-        valence_sq=slow * texts.valence**2,
-        fast_weight=fast,
-    )
-    by_customer = weighted.groupby(texts.customer)
-    sums = by_customer.sum()
-    sums["texts"] = by_customer.size()
-    strength = frame[["q0", "q1", "q3"]].sum(axis=1)
-    strength *= 0.5 ** (texts.age_days / PEAK_DAYS)
-    sums["peak"] = strength.groupby(texts.customer).max()
-    return sums.reindex(range(texts.n_customers), fill_value=0)
 
 
 def _timed(work: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
