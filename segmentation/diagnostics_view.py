@@ -31,7 +31,7 @@ PICTURES: Final = (
     ("stability", "Found again", "1: samples give the same groups; 0: as by chance."),
     (
         "agreement",
-        "The segments?",
+        "Are they the segments?",
         "1: the clusters are the segments; 0: as by chance.",
     ),
 )

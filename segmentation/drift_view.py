@@ -1,6 +1,8 @@
 """Door: what moved in customers' texts and between segments, in words."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -27,6 +29,8 @@ IN_WORDS = {
 @dataclass(frozen=True, slots=True)
 class ShownStep:
     step: Step
+    # What it is called by: the day a week begins, or that a run is of.
+    day: datetime
     bar: LevelBar
     words: str
 
@@ -46,10 +50,10 @@ def drift(request: HttpRequest) -> HttpResponse:
         run=run,
         found=found,
         moves=family_moves(found.families.parts) if found else "",
-        family_steps=_shown(found.families) if found else [],
+        family_steps=_shown(found.families, lambda step: step.starts) if found else [],
         family_rows=found.families.rows(FAMILIES) if found else [],
         family_advice=advice(found.families.parts, FAMILIES) if found else None,
-        segment_steps=_shown(segments) if segments else [],
+        segment_steps=_shown(segments, lambda step: step.ends) if segments else [],
         segment_rows=[
             (names[key], *rest)
             for key, *rest in (segments.rows(SEGMENTS) if segments else [])
@@ -58,11 +62,11 @@ def drift(request: HttpRequest) -> HttpResponse:
         segment_moves=[(names[SEGMENTS[part.part]], part) for part in segments.parts]
         if segments
         else [],
-        unit="week" if found and found.step_days == 7 else "four weeks",
+        unit="week" if found and found.step_days == 7 else "step of four weeks",
     )
 
 
-def _shown(watched: Watched) -> list[ShownStep]:
+def _shown(watched: Watched, day: Callable[[Step], datetime]) -> list[ShownStep]:
     bars = level_bars(
         [
             (step.drift.index, step.drift.warning, step.drift.alarm)
@@ -70,6 +74,6 @@ def _shown(watched: Watched) -> list[ShownStep]:
         ]
     )
     return [
-        ShownStep(step, bar, IN_WORDS[step.drift.verdict])
+        ShownStep(step, day(step), bar, IN_WORDS[step.drift.verdict])
         for step, bar in zip(watched.steps, bars, strict=True)
     ]

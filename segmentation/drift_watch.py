@@ -13,6 +13,7 @@ import numpy as np
 
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.drift import (
+    ALARM_FROM,
     COUNTED_NEEDED,
     Drift,
     PartMoved,
@@ -70,6 +71,11 @@ class Watched:
         """Where the movement began that has lasted until now."""
         first = moved_since([step.drift for step in self.steps])
         return None if first is None else self.steps[first]
+
+    @property
+    def coarse(self) -> bool:
+        """So little was counted that only a large shift could be told from chance."""
+        return self.latest is not None and self.latest.drift.warning >= ALARM_FROM
 
     @property
     def alarming(self) -> bool:

@@ -84,7 +84,7 @@ def test_a_button_measures_it_and_the_page_shows_the_numbers(
     text = page(admin_client)
     assert f"{enough} customers with three texts or more" in text
     seven = next(one for one in asked.figures["free"] if one["groups"] == 7)
-    assert f"agree with the segments by {seven['agreement']:.2f}" in text
+    assert f"agree with the segments by {seven['agreement']:.2f}, where" in text
     for cluster in asked.figures["clusters"]:
         assert cluster["name"] in text
         assert f"{cluster['distance']:.3f}" in text
