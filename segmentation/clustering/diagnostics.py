@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from segmentation.clustering.anchors import LEARN_FROM, SEGMENTS
 from segmentation.clustering.emergent import suggested_name
@@ -182,6 +181,9 @@ def kept_share(
     nearest middles, all pairs together (Hungarian method), unless a middle is so far
     off that it is a new cluster.
     """
+    # Here and not above: pages that only read figures need neither it nor scikit-learn.
+    from scipy.optimize import linear_sum_assignment
+
     distances = hellinger(centres, other_centres)
     mine, theirs = linear_sum_assignment(distances)
     name = np.full(len(other_centres), -1)
