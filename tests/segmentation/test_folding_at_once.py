@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -118,42 +117,21 @@ def test_a_kill_at_any_step_loses_no_news_and_leaves_one_run(
     assert ben.emotion_profile.texts == 3
 
 
-def at_once(acts):
-    """Each in a thread of its own, all beginning together; what they raised."""
-    problems, start = [], threading.Barrier(len(acts))
-
-    def one(act):
-        try:
-            start.wait()
-            act()
-        except BaseException as problem:  # noqa: BLE001
-            problems.append(problem)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=one, args=[act]) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return problems
-
-
 def test_of_two_who_fold_at_once_each_change_is_told_once(
-    sorted_shop, shop, at, soundness
+    sorted_shop, shop, at, soundness, at_once
 ):
     for person in sorted_shop[:12:3]:
         for n in range(8):
             shop.read(person, at + n * DAY, family="anger")
     fold = lambda: fold_news(at=at + 9 * DAY)  # noqa: E731
-    assert at_once([fold, fold, fold]) == []
+    assert at_once(fold, fold, fold) == []
     soundness.assert_sound(at + 9 * DAY)
     assert SegmentChange.objects.filter(folded=True).count() == 4
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_news_folds_runs_corrections_and_objections_at_once(
-    sorted_shop, shop, at, admin_user, soundness, seed
+    sorted_shop, shop, at, admin_user, soundness, at_once, seed
 ):
     def news_of_many():
         random = Random(seed)
@@ -184,13 +162,13 @@ def test_news_folds_runs_corrections_and_objections_at_once(
             remove_interactions(Interaction.objects.filter(pk=pk))
 
     acts = [news_of_many, fold_often, fold_often, sort_often, correct]
-    assert at_once([*acts, object_and_remove]) == []
+    assert at_once(*acts, object_and_remove) == []
     soundness.assert_sound(at + 3 * DAY)
     assert not EmotionScore.objects.filter(customer__in=sorted_shop[28:]).exists()
 
 
 def test_merges_beside_imports_folds_and_runs_lose_nothing(
-    sorted_shop, at, admin_user, soundness
+    sorted_shop, at, admin_user, soundness, at_once
 ):
     pairs = list(zip(sorted_shop[::2], sorted_shop[1::2], strict=True))
     texts = Interaction.objects.count()
@@ -227,13 +205,15 @@ def test_merges_beside_imports_folds_and_runs_lose_nothing(
             segment = Segment.objects.get(key="mixed")
             pin_customer(kept, segment=segment, reason="x", by=admin_user, at=at)
 
-    assert at_once([merge, record, fold, sort, pin]) == []
+    assert at_once(merge, record, fold, sort, pin) == []
     soundness.assert_sound(at + 2 * DAY)
     assert Customer.objects.count() == 28
     assert Interaction.objects.count() == texts + 5 * 40
 
 
-def test_a_mark_that_is_renewed_while_it_is_folded_stays(sorted_shop, shop, at):
+def test_a_mark_that_is_renewed_while_it_is_folded_stays(
+    sorted_shop, shop, at, at_once
+):
     ann = sorted_shop[0]
     shop.read(ann, at)
 
@@ -246,7 +226,7 @@ def test_a_mark_that_is_renewed_while_it_is_folded_stays(sorted_shop, shop, at):
         for _ in range(20):
             fold_news(at=at + DAY)
 
-    assert at_once([again, fold, fold]) == []
+    assert at_once(again, fold, fold) == []
     fold_news(at=at + DAY)
     assert ann.emotion_profile.texts == 23
     assert not news.waiting(published_run(), at=at + DAY).exists()
