@@ -13,7 +13,6 @@ from django.db import transaction
 from customers.models import Customer
 from segmentation.clustering.layout import (
     Frame,
-    NDArrayBool,
     Region,
     chosen,
     frame_for,
@@ -26,7 +25,7 @@ from segmentation.clustering.model import LABELS, UNKNOWN_LABEL
 from segmentation.clustering.quality import PEOPLE_NEEDED
 from segmentation.frames import People
 from segmentation.models import MapDot, Membership, Segment, SegmentationRun
-from segmentation.profile.events import FloatArray, IntArray
+from segmentation.profile.events import BoolArray, FloatArray, IntArray
 
 TYPICAL: Final = 3
 DIGITS: Final = 5
@@ -80,7 +79,7 @@ def draw_map(
     run: SegmentationRun,
     people: People,
     composition: FloatArray,
-    wrote: NDArrayBool,
+    wrote: BoolArray,
     label: IntArray,
     *,
     before: SegmentationRun | None,

@@ -22,7 +22,7 @@ from segmentation.clustering.belief import (
     evidence_of_texts,
     posterior,
 )
-from segmentation.profile.events import FloatArray, IntArray
+from segmentation.profile.events import BoolArray, FloatArray, IntArray
 
 TEMPER: Final = 0.8
 WARM_STRENGTH: Final = 2000.0
@@ -110,13 +110,13 @@ class AnchoredMixture(ClusterMixin, BaseEstimator):
             )
         return lam, customer.astype(np.int64), weights
 
-    def _sample(self, customer: IntArray, n_customers: int) -> NDArrayBool:
+    def _sample(self, customer: IntArray, n_customers: int) -> BoolArray:
         if n_customers <= self.fit_at_most:
             return np.ones(len(customer), bool)
         random = np.random.default_rng(self.seed)
         kept = np.zeros(n_customers, bool)
         kept[random.choice(n_customers, self.fit_at_most, replace=False)] = True
-        chosen: NDArrayBool = kept[customer]
+        chosen: BoolArray = kept[customer]
         return chosen
 
     def _learn(
@@ -183,6 +183,3 @@ class AnchoredMixture(ClusterMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
-
-
-NDArrayBool = np.ndarray[Any, np.dtype[np.bool_]]

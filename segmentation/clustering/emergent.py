@@ -9,7 +9,7 @@ Source: method.md 2.2, step 5; docs/method.md, "Groups that no segment describes
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -24,7 +24,13 @@ from segmentation.clustering.model import PROBABILITY_NEEDED, SegmentModel
 from segmentation.emotion.families import FAMILIES
 from segmentation.profile.baseline import likelihoods
 from segmentation.profile.decay import SLOW_DAYS, decay
-from segmentation.profile.events import N_FAMILIES, FloatArray, IntArray, Texts
+from segmentation.profile.events import (
+    N_FAMILIES,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Texts,
+)
 from segmentation.profile.sums import per_customer
 
 TEXTS_NEEDED: Final = 3
@@ -58,8 +64,6 @@ READS: Final = {
     "curiosity": "curious",
     "neutral": "matter-of-fact",
 }
-
-NDArrayBool = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,16 +277,14 @@ def _starts(data: _Data, base: _Mixture, *, seed: int) -> list[FloatArray]:
     return [(one + 1e-3) / (one + 1e-3).sum() for one in centres]
 
 
-def _inside(data: _Data, found: _Mixture) -> NDArrayBool:
+def _inside(data: _Data, found: _Mixture) -> BoolArray:
     """(n,) whom the free row suits best."""
     _, logits = _logits(data, found.rows, found.shares)
-    inside: NDArrayBool = logits.argmax(axis=1) == len(found.rows) - 1
+    inside: BoolArray = logits.argmax(axis=1) == len(found.rows) - 1
     return inside
 
 
-def _stability(
-    data: _Data, found: _Mixture, inside: NDArrayBool, *, seed: int
-) -> float:
+def _stability(data: _Data, found: _Mixture, inside: BoolArray, *, seed: int) -> float:
     """Mean Jaccard index of the group and of what samples of customers find of it."""
     random = np.random.default_rng(seed)
     indices = []

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from segmentation.emotion.families import AROUSAL, VALENCE
-from segmentation.profile.events import FloatArray, IntArray
+from segmentation.profile.events import BoolArray, FloatArray, IntArray
 
 DOTS: Final = 600
 # The frame shows all but so many of a thousand on each side, with a margin.
@@ -24,8 +24,6 @@ FILLED_NEEDED: Final = 0.6
 # Under this many standard deviations from everyone's middle it is as with everyone.
 AS_EVERYONE: Final = 0.3
 CLEARLY: Final = 0.8
-
-NDArrayBool = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def _axes() -> FloatArray:
@@ -105,8 +103,8 @@ class Frame:
             100 * (self.top - y) / (self.top - self.bottom),
         )
 
-    def holds(self, where: FloatArray) -> NDArrayBool:
-        inside: NDArrayBool = (
+    def holds(self, where: FloatArray) -> BoolArray:
+        inside: BoolArray = (
             (where[:, 0] >= self.left)
             & (where[:, 0] <= self.right)
             & (where[:, 1] >= self.bottom)
