@@ -59,7 +59,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fill Unfold's start page."""
     now = timezone.now()
     mood = read_mood(at=now)
-    run = SegmentationRun.objects.filter(state="published").first()
+    run = published_run()
     sends = Send.objects.select_related("campaign")
     context.update(
         title="Home",
@@ -76,7 +76,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         # The largest changes first: the picture then says what the headline says.
         changes=_changes(mood),
         movement=movement(run) if run else None,
-        needs=_needs(request),
+        needs=_needs(request, run),
         under_way=[
             (send, _buckets(send)) for send in sends.filter(state__in=UNDER_WAY)[:5]
         ],
@@ -150,20 +150,19 @@ def _changes(mood: Mood | None) -> list[dict[str, Any]]:
     ]
 
 
-def _needs(request: HttpRequest) -> list[Need]:
+def _needs(request: HttpRequest, run: SegmentationRun | None) -> list[Need]:
     found = (
         _for_a_person(request),
         _doubt(),
         _sender(),
         _waiting(),
-        _drift(request),
+        _drift(request, run),
         *_texts(),
     )
     return [need for need in found if need]
 
 
-def _drift(request: HttpRequest) -> Need | None:
-    run = published_run()
+def _drift(request: HttpRequest, run: SegmentationRun | None) -> Need | None:
     found = drift_of(run) if run else None
     if found is None or not found.moved:
         return None

@@ -20,6 +20,7 @@ from segmentation.models import EmotionProfile, Membership, Segment, Segmentatio
 from segmentation.panels import SEGMENT_PAGE
 from segmentation.pin_views import pin_panel
 from segmentation.pins import pin_of
+from segmentation.places import published_run
 from segmentation.sending_panel import sending_panel
 from segmentation.showing import readings_of
 from segmentation.why import explain
@@ -98,7 +99,7 @@ class SegmentFilter(admin.SimpleListFilter):
     ) -> QuerySet[Customer]:
         if not self.value():
             return queryset
-        run = SegmentationRun.objects.filter(state="published").first()
+        run = published_run()
         members = Membership.objects.filter(run=run, segment__key=self.value())
         return queryset.filter(pk__in=members.values("customer_id"))
 
