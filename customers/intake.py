@@ -178,23 +178,13 @@ class Intake:
             elif last is None or (said_at is not None and said_at > last):
                 newer.append(pk)
                 self.changed_addresses += 1
-                self._carry_suppression(customer.email, person.email)
+                carry_suppression(
+                    customer.email,
+                    person.email,
+                    source=f"new address in {self.source}"[:200],
+                    at=self.at,
+                )
         return newer
-
-    def _carry_suppression(self, old: str, new: str) -> None:
-        standing = Suppression.objects.filter(
-            address_hash=address_hash(old), reason__in=FOLLOWS_THE_PERSON
-        ).first()
-        if standing is not None:
-            Suppression.objects.get_or_create(
-                address_hash=address_hash(new),
-                defaults={
-                    "address": new,
-                    "reason": standing.reason,
-                    "source": f"new address in {self.source}"[:200],
-                    "suppressed_at": self.at,
-                },
-            )
 
     def _first_consents(
         self, people: dict[str, Person], added: dict[str, Known]
@@ -363,6 +353,23 @@ def latest_marketing(customer_ids: Iterable[int], *, at: datetime) -> dict[int, 
         .order_by("occurred_at", "pk")
         .values_list("customer_id", "basis")
     )
+
+
+def carry_suppression(old: str, new: str, *, source: str, at: datetime) -> None:
+    """A person's own no to an address holds for their other one, too."""
+    standing = Suppression.objects.filter(
+        address_hash=address_hash(old), reason__in=FOLLOWS_THE_PERSON
+    ).first()
+    if standing is not None:
+        Suppression.objects.get_or_create(
+            address_hash=address_hash(new),
+            defaults={
+                "address": new,
+                "reason": standing.reason,
+                "source": source,
+                "suppressed_at": at,
+            },
+        )
 
 
 def under_kept_ids(rows: Sequence[InteractionRow]) -> Sequence[InteractionRow]:

@@ -5,16 +5,14 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from customers.addresses import address_hash
 from customers.errors import MergeRefused
-from customers.intake import FILLED, FOLLOWS_THE_PERSON
+from customers.intake import FILLED, carry_suppression
 from customers.merges import LOCK, MOVE, Merging
 from customers.models import (
     Consent,
     Customer,
     Interaction,
     MergedCustomer,
-    Suppression,
 )
 from customers.news import tell_changed
 from customers.services import object_to_profiling, record_consent
@@ -45,7 +43,8 @@ def merge_customers(
     Interaction.objects.filter(pk__in=merging.same).delete()
     Interaction.objects.filter(customer=other).update(customer=kept)
     _move_consents(kept, other, at=at)
-    _carry_suppression(kept, other, at=at)
+    if kept.email:
+        carry_suppression(other.email, kept.email, source=SOURCE, at=at)
     _learn(kept, other)
     MergedCustomer.objects.filter(kept=other).update(kept=kept)
     merged = MergedCustomer.objects.create(
@@ -115,25 +114,6 @@ def _move_consents(kept: Customer, other: Customer, *, at: datetime) -> None:
 def _last_word(customer: Customer, purpose: str) -> str | None:
     last = Consent.objects.filter(customer=customer, purpose=purpose).first()
     return last.basis if last else None
-
-
-def _carry_suppression(kept: Customer, other: Customer, *, at: datetime) -> None:
-    """A person's own no is about the person, whichever address it was said for."""
-    if not kept.email:
-        return
-    standing = Suppression.objects.filter(
-        address_hash=address_hash(other.email), reason__in=FOLLOWS_THE_PERSON
-    ).first()
-    if standing is not None:
-        Suppression.objects.get_or_create(
-            address_hash=address_hash(kept.email),
-            defaults={
-                "address": kept.email,
-                "reason": standing.reason,
-                "source": SOURCE,
-                "suppressed_at": at,
-            },
-        )
 
 
 def _learn(kept: Customer, other: Customer) -> None:
