@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from segmentation.profile.events import FloatArray, IntArray
-from segmentation.profile.sums import per_customer
+from segmentation.profile.sums import sum_by
 
 # Pseudo-texts that hold each row at its anchor, where nothing was learned before;
 # pseudo-customers that hold each segment's share at the others'.
@@ -24,7 +24,7 @@ def evidence_of_texts(
 
     density: (texts, segments) how likely each text is in each, against everybody.
     """
-    return per_customer(customer, weight[:, None] * np.log(density), n)
+    return sum_by(customer, weight[:, None] * np.log(density), n)
 
 
 def posterior(evidence: FloatArray, shares: FloatArray, temper: float) -> FloatArray:

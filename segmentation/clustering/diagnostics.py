@@ -266,12 +266,7 @@ def _described(
                 int(inside.sum()),
                 SEGMENTS[known[nearest]],
                 float(distances[cluster, nearest]),
-                tuple(
-                    int(count)
-                    for count in np.bincount(label[inside], minlength=MIXED_LABEL + 1)[
-                        : MIXED_LABEL + 1
-                    ]
-                ),
+                tuple(np.bincount(label[inside], minlength=MIXED_LABEL + 1).tolist()),
             )
         )
     return tuple(sorted(found, key=lambda one: -one.customers))

@@ -31,7 +31,7 @@ from segmentation.profile.events import (
     IntArray,
     Texts,
 )
-from segmentation.profile.sums import per_customer
+from segmentation.profile.sums import sum_by
 
 TEXTS_NEEDED: Final = 3
 WORST_SHARE: Final = 0.10
@@ -154,7 +154,7 @@ def group_evidence(texts: Texts, model: SegmentModel, row: FloatArray) -> FloatA
     """
     density = likelihoods(texts.families, texts.source, model.baselines) @ row
     weight = texts.weight * decay(texts.age_days, half_life_days=SLOW_DAYS)
-    return per_customer(texts.customer, weight * np.log(density), texts.n_customers)
+    return sum_by(texts.customer, weight * np.log(density), texts.n_customers)
 
 
 def lifted_families(row: FloatArray, mix: FloatArray) -> list[str]:
@@ -260,7 +260,7 @@ def _starts(data: _Data, base: _Mixture, *, seed: int) -> list[FloatArray]:
 
     _, logits = _logits(data, base.rows, base.shares)
     counts = np.bincount(data.customer, minlength=data.n)
-    weight = per_customer(data.customer, data.weight, data.n)
+    weight = sum_by(data.customer, data.weight, data.n)
     heard = np.flatnonzero((counts >= TEXTS_NEEDED) & (weight > 0))
     if len(heard) * WORST_SHARE < STARTS * TEXTS_NEEDED:
         return []
@@ -268,7 +268,7 @@ def _starts(data: _Data, base: _Mixture, *, seed: int) -> list[FloatArray]:
     worst = heard[np.argsort(fit, kind="stable")[: int(len(heard) * WORST_SHARE)]]
     mixes = data.lam * data.mix
     mixes /= mixes.sum(axis=1, keepdims=True)
-    sums = per_customer(data.customer, data.weight[:, None] * mixes, data.n)
+    sums = sum_by(data.customer, data.weight[:, None] * mixes, data.n)
     means = sums[worst] / weight[worst, None]
     clusters = KMeans(n_clusters=STARTS, n_init=5, random_state=seed).fit(
         np.sqrt(means)

@@ -37,7 +37,7 @@ from segmentation.profile.shrinkage import (
     mean_valence,
     negativity,
 )
-from segmentation.profile.sums import per_customer
+from segmentation.profile.sums import sum_by
 
 # Labels of an assignment: indices into SEGMENTS, then these two.
 LABELS: Final = (*SEGMENTS, MIXED, UNKNOWN)
@@ -196,7 +196,7 @@ def _learn_deeds(
     told = evidence_of_texts(density, texts.customer, texts.weight, n)
     table = start_shares()
     for _ in range(DEED_ROUNDS):
-        done = per_customer(deeds.customer, log_evidence(table, shares)[deeds.code], n)
+        done = sum_by(deeds.customer, log_evidence(table, shares)[deeds.code], n)
         belief = posterior(told + done, shares, 1.0)
         table = learn_shares(deeds.code, belief[deeds.customer])
     return table
@@ -216,10 +216,10 @@ def profile_customers(texts: Texts, deeds: Deeds, model: SegmentModel) -> Profil
     sums = fold(texts)
     per_text, usual = text_evidence(texts.families, texts.source, model)
     weight = texts.weight * decay(texts.age_days, half_life_days=SLOW_DAYS)
-    evidence = per_customer(texts.customer, weight[:, None] * per_text, n)
-    base = per_customer(texts.customer, weight * usual, n)
+    evidence = sum_by(texts.customer, weight[:, None] * per_text, n)
+    base = sum_by(texts.customer, weight * usual, n)
     # A deed's evidence is already told against the base mix, so its base is 0.
-    evidence += per_customer(
+    evidence += sum_by(
         deeds.customer,
         deed_weight(deeds)[:, None]
         * log_evidence(model.deeds, model.shares)[deeds.code],
@@ -232,7 +232,7 @@ def profile_customers(texts: Texts, deeds: Deeds, model: SegmentModel) -> Profil
         negativity=negativity(sums, model.mix),
         evidence=evidence,
         base=base,
-        deed_weight=per_customer(deeds.customer, deed_weight(deeds), n),
+        deed_weight=sum_by(deeds.customer, deed_weight(deeds), n),
     )
 
 

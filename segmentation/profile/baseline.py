@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 
 from segmentation.profile.events import N_FAMILIES, FloatArray, IntArray
+from segmentation.profile.sums import sum_by
 
 # Pseudo-texts of the overall mean in every source's mean: method.md 1.2.
 PSEUDO_TEXTS: Final = 200.0
@@ -31,13 +32,7 @@ def source_baselines(
     """
     overall = overall_mix(families)
     counts = np.bincount(source, minlength=n_sources).astype(np.float64)
-    sums = np.stack(
-        [
-            np.bincount(source, families[:, family], minlength=n_sources)
-            for family in range(N_FAMILIES)
-        ],
-        axis=1,
-    )
+    sums = sum_by(source, families, n_sources)
     smoothed: FloatArray = (sums + PSEUDO_TEXTS * overall) / (
         counts[:, None] + PSEUDO_TEXTS
     )

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from segmentation.profile.events import N_FAMILIES, FloatArray, Texts
-from segmentation.profile.sums import per_customer
+from segmentation.profile.sums import sum_by
 
 SLOW_DAYS: Final = 180.0  # disposition: chooses the tone
 FAST_DAYS: Final = 30.0  # state: drives holds
@@ -103,13 +103,13 @@ def fold(texts: Texts) -> ProfileSums:
     )
     np.maximum.at(peak, who, strength)
     return ProfileSums(
-        weight=per_customer(who, slow, n),
-        weight_sq=per_customer(who, slow**2, n),
-        families=per_customer(who, slow[:, None] * texts.families, n),
-        valence=per_customer(who, slow * texts.valence, n),
-        valence_sq=per_customer(who, slow * texts.valence**2, n),
-        fast_weight=per_customer(who, fast, n),
-        fast_families=per_customer(who, fast[:, None] * texts.families, n),
+        weight=sum_by(who, slow, n),
+        weight_sq=sum_by(who, slow**2, n),
+        families=sum_by(who, slow[:, None] * texts.families, n),
+        valence=sum_by(who, slow * texts.valence, n),
+        valence_sq=sum_by(who, slow * texts.valence**2, n),
+        fast_weight=sum_by(who, fast, n),
+        fast_families=sum_by(who, fast[:, None] * texts.families, n),
         peak=peak,
         texts=np.bincount(who, minlength=n).astype(np.float64),
     )

@@ -11,6 +11,7 @@ from segmentation.profile.decay import (
     negative_mass,
 )
 from segmentation.profile.events import FloatArray, IntArray
+from segmentation.profile.sums import sum_by
 
 # Pull and limits of kappa, and the fast clock's pseudo-weight: method.md 1.4, 1.5.
 KAPPA: Final = 6.5
@@ -35,10 +36,7 @@ def kappa_of(families: FloatArray, customer: IntArray) -> float:
     if k < 2 or n_texts <= k:
         return KAPPA
     size = np.bincount(group).astype(np.float64)
-    means = (
-        np.stack([np.bincount(group, q[:, f]) for f in range(q.shape[1])], axis=1)
-        / size[:, None]
-    )
+    means = sum_by(group, q, k) / size[:, None]
     within = float(((q - means[group]) ** 2).sum()) / (n_texts - k)
     between = float((size[:, None] * (means - q.mean(axis=0)) ** 2).sum()) / (k - 1)
     usual_size = (n_texts - float((size**2).sum()) / n_texts) / (k - 1)
