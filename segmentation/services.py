@@ -213,8 +213,6 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     run.model, run.customers = model.to_json(), len(people.ids)
     run.quality = _quality(model, sorting)
     run.quality["drift"] = observed(texts, _named_sizes(sorting.settled), at=at)
-    run.save(update_fields=["model", "customers", "quality"])
-    _write(run, sorting)
     draw_map(
         run,
         people,
@@ -223,7 +221,8 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
         sorting.settled.label,
         before=before,
     )
-    run.save(update_fields=["quality"])
+    run.save(update_fields=["model", "customers", "quality"])
+    _write(run, sorting)
     later = next_moments(people, at=at)
     if later:
         news.put_off(run, later, due=min(later.values()))
