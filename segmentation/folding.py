@@ -14,6 +14,7 @@ import numpy as np
 
 from customers.models import Customer
 from segmentation import news
+from segmentation.bulk_rows import instant, write_rows
 from segmentation.clustering.hysteresis import settle_between_runs
 from segmentation.clustering.model import SegmentModel
 from segmentation.frames import load_deeds, load_people, load_texts, next_moments
@@ -26,8 +27,9 @@ from segmentation.models import (
 from segmentation.pins import standing_pins
 from segmentation.places import count_places, published_run, recount
 from segmentation.placing import (
+    Places,
     lock_customers,
-    memberships,
+    places_of,
     sort_customers,
     standing_in,
     write_profiles,
@@ -37,17 +39,6 @@ from segmentation.run_lock import between_publications
 
 # Customers a transaction: meanwhile no run comes into use, nobody is placed by hand.
 CHUNK: Final = 300
-_PLACE_FIELDS = [
-    "segment",
-    "probability",
-    "run_segment",
-    "next_best",
-    "next_probability",
-    "evidence",
-    "since",
-    "ahead_in_a_row",
-    "folded_at",
-]
 
 
 def fold_news(*, at: datetime) -> int:
@@ -113,9 +104,9 @@ def _fold(ids: list[int], *, at: datetime) -> int:
         at=at,
         usual=usual_composition(run, model),
     )
-    rows = range(len(people.ids))
+    rows = np.arange(len(people.ids))
     write_profiles(sorting, rows, there)
-    _write_places(run, memberships(run, sorting, rows, there), there, at=at)
+    _write_places(run, places_of(sorting, rows, there), there, at=at)
     if any(there[pk] for pk in marks):
         # An objection empties the place at once, and leaves the figures to this.
         _count_anew()
@@ -126,55 +117,49 @@ def _fold(ids: list[int], *, at: datetime) -> int:
 
 
 def _write_places(
-    run: SegmentationRun,
-    places: list[Membership],
-    there: dict[int, bool],
-    *,
-    at: datetime,
+    run: SegmentationRun, places: Places, there: dict[int, bool], *, at: datetime
 ) -> None:
     """Places in the run in use, its figures, and the history of who moved."""
-    ids = [place.customer_id for place in places]
+    ids = places.customer.tolist()
     before = {
-        place.customer_id: place
-        for place in Membership.objects.filter(run=run, customer_id__in=ids)
+        pk: (segment, own is not None)
+        for pk, segment, own in Membership.objects.filter(
+            run=run, customer_id__in=ids
+        ).values_list("customer_id", "segment_id", "run_segment_id")
     }
     pinned = dict(
         standing_pins(at=at)
         .filter(customer_id__in=ids)
         .values_list("customer_id", "segment_id")
     )
-    sizes: Counter[int] = Counter()
-    by_hand: Counter[int] = Counter()
-    changes = []
-    for place in places:
-        pk = place.customer_id
-        place.folded_at = at
-        if pk in pinned:
-            place.run_segment_id, place.segment_id = place.segment_id, pinned[pk]
-            by_hand[place.segment_id] += 1
-        sizes[place.segment_id] += 1
-        came_from = before[pk].segment_id if pk in before else None
-        if pk in before:
-            sizes[before[pk].segment_id] -= 1
-            if before[pk].run_segment_id is not None:
-                by_hand[before[pk].segment_id] -= 1
-        if came_from != place.segment_id and not there[pk]:
-            changes.append(
-                SegmentChange(
-                    customer_id=pk,
-                    from_segment_id=came_from,
-                    to_segment_id=place.segment_id,
-                    at=at,
-                    folded=True,
-                )
-            )
-    Membership.objects.bulk_create(
-        places,
-        update_conflicts=True,
-        unique_fields=["run", "customer"],
-        update_fields=_PLACE_FIELDS,
+    own = places.segment.tolist()
+    segments = [pinned.get(pk, read) for pk, read in zip(ids, own, strict=True)]
+    sizes, by_hand = (
+        Counter(segments),
+        Counter(pinned[pk] for pk in ids if pk in pinned),
     )
-    SegmentChange.objects.bulk_create(changes)
+    for segment, was_by_hand in before.values():
+        sizes[segment] -= 1
+        if was_by_hand:
+            by_hand[segment] -= 1
+    columns = places.columns(run)
+    columns["segment"] = segments
+    columns["run_segment"] = [
+        read if pk in pinned else None for pk, read in zip(ids, own, strict=True)
+    ]
+    columns["folded_at"] = np.full(len(ids), instant(at))
+    write_rows(Membership, columns, instead_of=["run", "customer"])
+    SegmentChange.objects.bulk_create(
+        SegmentChange(
+            customer_id=pk,
+            from_segment_id=came_from,
+            to_segment_id=segment,
+            at=at,
+            folded=True,
+        )
+        for pk, segment in zip(ids, segments, strict=True)
+        if (came_from := before.get(pk, (None, False))[0]) != segment and not there[pk]
+    )
     recount(run, sizes=sizes, by_hand=by_hand)
 
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from django.db.models import Min, Q, QuerySet
+from django.db.models import Case, Min, Q, QuerySet, Value, When
 
 from customers.models import Customer, Interaction
+from segmentation.bulk_rows import (
+    INSTANT,
+    ROWS_AT_ONCE,
+    Column,
+    instant,
+    read_columns,
+)
 from segmentation.emotion.families import FAMILIES
 from segmentation.models import (
     EmotionProfile,
@@ -35,9 +42,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SECONDS_A_DAY = 86_400.0
-ROWS_AT_ONCE = 20_000
+MICROSECONDS_A_DAY = 86_400e6
 _IS_DEED = Q(rating__isnull=False) | Q(kind=Interaction.Kind.RETURN)
-_SOURCE_INDEX = {name: index for index, name in enumerate(SOURCES)}
 # The sums of one profile, packed in this order as little-endian float64.
 _FLAT = ("weight", "weight_sq", "valence", "valence_sq", "fast_weight", "peak", "texts")
 _WIDE = ("families", "fast_families")
@@ -64,71 +70,108 @@ class People:
 
     def knows(self, customer_ids: IntArray) -> BoolArray:
         """Which of these ids have a row."""
-        known: BoolArray = np.isin(customer_ids, self.ids)
+        if not len(self.ids):
+            return np.zeros(len(customer_ids), bool)
+        known: BoolArray = self.ids[self.rows_of(customer_ids)] == customer_ids
         return known
 
-    def row_of(self, customer_id: int) -> int | None:
-        """The row of one id, if it has one."""
-        row = int(np.searchsorted(self.ids, customer_id))
-        return row if row < len(self.ids) and self.ids[row] == customer_id else None
+    def may_profile(self, customer_ids: IntArray) -> BoolArray:
+        """Which of these ids have a row and did not object."""
+        allowed = self.knows(customer_ids)
+        allowed[allowed] = ~self.objected[self.rows_of(customer_ids[allowed])]
+        return allowed
 
 
 def load_people(customer_ids: Iterable[int] | None = None) -> People:
     """All customers, or these, by id."""
-    found = Customer.objects.order_by("pk")
+    found = Customer.objects.annotate(
+        objected=Case(When(profiling_objected_at=None, then=Value(0)), default=Value(1))
+    )
     if customer_ids is not None:
         found = found.filter(pk__in=list(customer_ids))
-    rows = list(
-        found.values_list("pk", "profiling_objected_at").iterator(
-            chunk_size=ROWS_AT_ONCE
-        )
-    )
-    return People(
-        np.array([pk for pk, _ in rows], np.int64),
-        np.array([moment is not None for _, moment in rows], bool),
-        few=customer_ids is not None,
-    )
+    columns = read_columns(found.order_by("pk"), {"pk": "i8", "objected": "?"})
+    return People(columns["pk"], columns["objected"], few=customer_ids is not None)
 
 
 def load_texts(people: People, *, at: datetime) -> Texts:
-    """Their texts that were read, up to this moment."""
-    found = EmotionScore.objects.filter(
-        occurred_at__lte=at, customer__profiling_objected_at=None
-    ).exclude(families=b"")
-    if people.few:
-        found = found.filter(customer_id__in=people.ids.tolist())
-    rows = found.order_by("customer_id", "occurred_at", "pk").values_list(
-        "customer_id", "occurred_at", "kind", "weight", "families", "valence"
+    """Their texts that were read, up to this moment, by customer and time."""
+    found = EmotionScore.objects.filter(occurred_at__lte=at).exclude(families=b"")
+    columns = _of(
+        people,
+        found,
+        {"kind": "S10", "weight": "f8", "families": "bytes", "valence": "f8"},
     )
-    who, ages, days, sources, weights, valences = [], [], [], [], [], []
-    packed = bytearray()
-    for customer, moment, kind, weight, families, valence in rows.iterator(
-        chunk_size=ROWS_AT_ONCE
-    ):
-        who.append(customer)
-        ages.append((at - moment).total_seconds() / SECONDS_A_DAY)
-        days.append(moment.astimezone(UTC).toordinal())
-        sources.append(_SOURCE_INDEX[kind])
-        weights.append(weight)
-        valences.append(valence)
-        packed += families
-    ids = np.array(who, np.int64)
-    there = people.knows(ids)
-    customer_rows = people.rows_of(ids[there])
-    mixes = np.frombuffer(bytes(packed), FAMILY_PACKED).reshape(-1, N_FAMILIES)
+    families = np.frombuffer(columns.pop("families"), FAMILY_PACKED)
+    families = families.reshape(-1, N_FAMILIES)
+    order = _order(people, columns)
+    who, moment, kind, weight, valence = (
+        columns.pop(name)[order]
+        for name in ("customer_id", "occurred_at", "kind", "weight", "valence")
+    )
+    customer = people.rows_of(who)
     return Texts(
         n_customers=len(people.ids),
-        customer=customer_rows,
-        age_days=np.array(ages, np.float64)[there],
-        source=np.array(sources, np.int64)[there],
-        weight=cap_by_day(
-            customer_rows,
-            np.array(days, np.int64)[there],
-            np.array(weights, np.float64)[there],
-        ),
-        families=mixes[there].astype(np.float64),
-        valence=np.array(valences, np.float64)[there],
+        customer=customer,
+        age_days=days_before(moment, at=at),
+        source=_sources(kind),
+        weight=cap_by_day(customer, moment.astype("M8[D]").astype(np.int64), weight),
+        families=families[order].astype(np.float64),
+        valence=valence,
     )
+
+
+def load_deeds(people: People, *, at: datetime) -> Deeds:
+    """Their ratings and returns as arrays, in the order of deed_rows()."""
+    found = Interaction.objects.filter(_IS_DEED, occurred_at__lte=at)
+    columns = _of(people, found, {"rating": "f8"})
+    order = _order(people, columns)
+    return Deeds(
+        people.rows_of(columns["customer_id"][order]),
+        days_before(columns["occurred_at"][order], at=at),
+        _deed_codes(columns["rating"][order]),
+    )
+
+
+def _of(people: People, found: QuerySet[Any], names: dict[str, str]) -> dict[str, Any]:
+    """Columns of rows that happened to customers."""
+    if people.few:
+        found = found.filter(customer_id__in=people.ids.tolist())
+    usual = {"pk": "i8", "customer_id": "i8", "occurred_at": INSTANT}
+    return read_columns(found.order_by(), {**usual, **names})
+
+
+def _order(people: People, columns: dict[str, Any]) -> IntArray:
+    """Of those who may be profiled, by customer, time and id: sorted here, since
+    neither database is as quick at it."""
+    pk, who, moment = columns["pk"], columns["customer_id"], columns["occurred_at"]
+    inside = np.flatnonzero(people.may_profile(who))
+    ranked = np.lexsort((pk[inside], moment[inside], who[inside]))
+    order: IntArray = inside[ranked]
+    return order
+
+
+def days_before(moments: Column, *, at: datetime) -> FloatArray:
+    """How many days these moments lie before that one, (n,)."""
+    before = (instant(at) - moments).astype("m8[us]").astype(np.float64)
+    return before / MICROSECONDS_A_DAY
+
+
+def _sources(kinds: Column) -> IntArray:
+    """The index of each text's source. kinds: (n,) names, ASCII."""
+    codes = np.full(len(kinds), -1, np.int64)
+    for index, name in enumerate(SOURCES):
+        codes[kinds == name.encode()] = index
+    if (codes < 0).any():
+        unheard = kinds[codes < 0][0].decode()
+        raise ValueError(f"A text needs a source of {SOURCES}; it has {unheard!r}.")
+    return codes
+
+
+def _deed_codes(ratings: Column) -> IntArray:
+    """ratings: (n,); NaN of what was sent back without one."""
+    different, which = np.unique(ratings, return_inverse=True)
+    codes = [deed_code(None if np.isnan(one) else float(one)) for one in different]
+    return np.array(codes, np.int64)[which]
 
 
 def deed_rows(
@@ -144,24 +187,6 @@ def deed_rows(
         found = found.filter(customer_id__in=people.ids.tolist())
     return found.order_by("customer_id", "occurred_at", "pk").values_list(
         "pk", "customer_id", "occurred_at", "kind", "rating"
-    )
-
-
-def load_deeds(people: People, *, at: datetime) -> Deeds:
-    """Ratings and returns as arrays, in the order of deed_rows()."""
-    who, ages, codes = [], [], []
-    for _, customer, moment, kind, rating in deed_rows(people, at=at).iterator(
-        chunk_size=ROWS_AT_ONCE
-    ):
-        who.append(customer)
-        ages.append((at - moment).total_seconds() / SECONDS_A_DAY)
-        codes.append(deed_code(kind, rating))
-    ids = np.array(who, np.int64)
-    there = people.knows(ids)
-    return Deeds(
-        people.rows_of(ids[there]),
-        np.array(ages, np.float64)[there],
-        np.array(codes, np.int64)[there],
     )
 
 
@@ -187,16 +212,23 @@ def next_moments(people: People, *, at: datetime) -> dict[int, datetime]:
     return found
 
 
-def deed_code(kind: str, rating: float | None) -> int:
-    """A rating says more than the return it came with."""
+def deed_code(rating: float | None) -> int:
+    """A rating says more than the return it came with; None: only the return."""
     return DEED_CODE["return" if rating is None else rating_deed(rating)]
 
 
-def pack_sums(sums: ProfileSums, row: int) -> bytes:
-    """One customer's sums as bytes."""
-    flat = [float(getattr(sums, name)[row]) for name in _FLAT]
-    wide = [getattr(sums, name)[row] for name in _WIDE]
-    return np.concatenate([flat, *wide]).astype(PACKED).tobytes()
+def pack_sums(sums: ProfileSums, rows: IntArray) -> list[bytes]:
+    """The sums of these customers as bytes, one each."""
+    flat = [getattr(sums, name)[rows, None] for name in _FLAT]
+    wide = [getattr(sums, name)[rows] for name in _WIDE]
+    return pack_rows(np.concatenate([*flat, *wide], axis=1), PACKED)
+
+
+def pack_rows(table: FloatArray, kind: str) -> list[bytes]:
+    """Each row's numbers as bytes."""
+    packed = table.astype(kind).tobytes()
+    width = table.shape[1] * np.dtype(kind).itemsize
+    return [packed[start : start + width] for start in range(0, len(packed), width)]
 
 
 def unpack_sums(states: Sequence[bytes]) -> ProfileSums:

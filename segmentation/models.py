@@ -186,14 +186,19 @@ class Segment(models.Model):
 class Membership(models.Model):
     """Which segment a customer is in, in one run, and how sure that is."""
 
+    # Indexes of its own only where no other begins with the field: a run writes a row
+    # of every customer, and each index adds to what a row costs.
     run = models.ForeignKey(
-        SegmentationRun, on_delete=models.CASCADE, related_name="memberships"
+        SegmentationRun,
+        on_delete=models.CASCADE,
+        related_name="memberships",
+        db_index=False,
     )
     customer = models.ForeignKey(
         Customer, on_delete=models.CASCADE, related_name="memberships"
     )
     segment = models.ForeignKey(
-        Segment, on_delete=models.PROTECT, related_name="memberships"
+        Segment, on_delete=models.PROTECT, related_name="memberships", db_index=False
     )
     probability = models.FloatField()
     # Placed by a person: where the run itself has them. Probability, next best and
@@ -207,7 +212,11 @@ class Membership(models.Model):
         db_index=False,
     )
     next_best = models.ForeignKey(
-        Segment, on_delete=models.PROTECT, related_name="+", null=True
+        Segment,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        db_index=False,
     )
     next_probability = models.FloatField(default=0.0)
     evidence = models.FloatField(default=0.0)

@@ -76,10 +76,10 @@ def sign(run: SegmentationRun) -> None:
         last = ids[-1]
 
 
-def unread_by(run: SegmentationRun, customer_ids: Iterable[int]) -> set[int]:
-    """Those of them of whom there is news that this run has not read."""
+def unread_between(run: SegmentationRun, first: int, last: int) -> set[int]:
+    """Those from one id to another of whom there is news that this run has not read."""
     return set(
-        News.objects.filter(pk__in=list(customer_ids))
+        News.objects.filter(customer_id__gte=first, customer_id__lte=last)
         .exclude(seen_by=run)
         .values_list("pk", flat=True)
     )

@@ -4,14 +4,18 @@ Whoever writes them has locked the customers: an objection comes before and is h
 or after and deletes what was written.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 import numpy as np
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 
 from customers.models import Customer
+from segmentation.bulk_rows import INSTANT, Column, instant, read_columns, write_rows
+from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.hysteresis import Standing
 from segmentation.clustering.model import (
     LABELS,
@@ -25,34 +29,22 @@ from segmentation.clustering.model import (
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import (
     FAMILY_PACKED,
-    ROWS_AT_ONCE,
-    SECONDS_A_DAY,
+    MICROSECONDS_A_DAY,
     People,
+    days_before,
+    pack_rows,
     pack_sums,
 )
 from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
-from segmentation.places import nowhere
-from segmentation.profile.events import Deeds, FloatArray, Texts
-
-_PROFILE_FIELDS = [
-    "as_of",
-    "state",
-    "texts",
-    "last_text_at",
-    "evidence",
-    "valence",
-    "composition",
-    "negativity",
-    "dominant_family",
-]
+from segmentation.profile.events import Deeds, FloatArray, IntArray, Texts
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Where customers stood in the run in use; since: when they came there, or None."""
+    """Where customers stood in the run in use; since: when they came there, or NaT."""
 
     standing: Standing
-    since: list[datetime | None]
+    since: Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +105,42 @@ def last_texts(texts: Texts) -> FloatArray:
 def standing_in(run: SegmentationRun | None, people: People, *, at: datetime) -> Before:
     """Where these customers stand in a run: of newcomers, and without one, nowhere."""
     n = len(people.ids)
-    label = np.full(n, -1, np.int64)
-    days, ahead = np.zeros(n), np.zeros(n, np.int64)
-    moments: list[datetime | None] = [None] * n
-    if run is not None:
-        index = {key: position for position, key in enumerate(LABELS)}
-        places = Membership.objects.filter(run=run)
-        if people.few:
-            places = places.filter(customer_id__in=people.ids.tolist())
-        rows = (
-            places.order_by("customer_id")
-            # Where the run itself had them: a pin is no reading to hold on to.
-            .values_list(
-                "customer_id",
-                Coalesce("run_segment__key", "segment__key"),
-                "since",
-                "ahead_in_a_row",
-            )
-        )
-        for customer, key, since, in_a_row in rows.iterator(chunk_size=ROWS_AT_ONCE):
-            row = people.row_of(customer)
-            if row is None:  # joined since the people were loaded
-                continue
-            label[row] = index[key]
-            days[row] = max(0.0, (at - since).total_seconds() / SECONDS_A_DAY)
-            ahead[row] = in_a_row
-            moments[row] = since
-    return Before(Standing(label, days, ahead), moments)
+    before = Before(
+        Standing(np.full(n, -1, np.int64), np.zeros(n), np.zeros(n, np.int64)),
+        np.full(n, np.datetime64("NaT"), INSTANT),
+    )
+    if run is None:
+        return before
+    places = Membership.objects.filter(run=run)
+    if people.few:
+        places = places.filter(customer_id__in=people.ids.tolist())
+    found = read_columns(
+        # Where the run itself had them: a pin is no reading to hold on to.
+        places.annotate(own=Coalesce("run_segment_id", "segment_id")).order_by(),
+        {"customer_id": "i8", "own": "i8", "since": INSTANT, "ahead_in_a_row": "i8"},
+    )
+    # Not of those who joined since the people were loaded.
+    known = people.knows(found["customer_id"])
+    rows = people.rows_of(found["customer_id"][known])
+    since = found["since"][known]
+    before.standing.label[rows] = _labels_of(found["own"][known])
+    before.standing.days[rows] = np.maximum(days_before(since, at=at), 0.0)
+    before.standing.ahead[rows] = found["ahead_in_a_row"][known]
+    before.since[rows] = since
+    return before
+
+
+def _segment_ids() -> IntArray:
+    """The id of each label's segment."""
+    ids = dict(Segment.objects.values_list("key", "pk"))
+    return np.array([ids[key] for key in LABELS], np.int64)
+
+
+def _labels_of(segment_ids: IntArray) -> IntArray:
+    ids = _segment_ids()
+    order = np.argsort(ids)
+    labels: IntArray = order[np.searchsorted(ids, segment_ids, sorter=order)]
+    return labels
 
 
 def lock_customers(
@@ -150,98 +151,131 @@ def lock_customers(
     Locked to the end of the transaction, in the order of their ids. skip_locked: those
     whom somebody else has locked are left out.
     """
+    found = Customer.objects.filter(pk__in=list(customer_ids))
+    return _lock(found, skip_locked=skip_locked)
+
+
+def lock_between(first: int, last: int) -> dict[int, bool]:
+    """The same of all customers from one id to another: quicker, of thousands."""
+    return _lock(Customer.objects.filter(pk__range=(first, last)))
+
+
+def _lock(found: QuerySet[Customer], *, skip_locked: bool = False) -> dict[int, bool]:
     return {
         pk: objected is not None
-        for pk, objected in Customer.objects.filter(pk__in=list(customer_ids))
-        .order_by("pk")
+        for pk, objected in found.order_by("pk")
         .select_for_update(no_key=True, skip_locked=skip_locked)
         .values_list("pk", "profiling_objected_at")
     }
 
 
-def memberships(
-    run: SegmentationRun, sorting: Sorting, rows: Sequence[int], there: dict[int, bool]
-) -> list[Membership]:
-    """Their places by the run's own reading; there: from lock_customers()."""
-    segments = {segment.key: segment for segment in Segment.objects.all()}
-    label_ids = [segments[key].pk for key in LABELS]
-    found, settled = sorting.found, sorting.settled
-    made = []
-    for row in rows:
-        pk = int(sorting.people.ids[row])
-        if pk not in there:
-            continue
-        if there[pk]:
-            unknown = nowhere(segments[LABELS[UNKNOWN_LABEL]], since=sorting.at)
-            made.append(Membership(run=run, customer_id=pk, **unknown))
-            continue
-        label = int(settled.label[row])
-        rival = _rival(found, row, label)
-        known = label != UNKNOWN_LABEL
-        stays = label == sorting.before.standing.label[row]
-        made.append(
-            Membership(
-                run=run,
-                customer_id=pk,
-                segment_id=label_ids[label],
-                probability=_own_probability(found, row, label) if known else 0.0,
-                next_best_id=label_ids[rival] if known else None,
-                next_probability=float(found.posterior[row, rival]) if known else 0.0,
-                evidence=float(sorting.profiles.sums.weight[row]),
-                since=(sorting.before.since[row] if stays else None) or sorting.at,
-                ahead_in_a_row=int(settled.ahead[row]),
-            )
-        )
-    return made
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where customers are by the run's own reading: columns of memberships.
+
+    segment, next_best: ids; next_best is 0 where nothing is known. since: datetime64,
+    UTC. Every column has a value of each customer.
+    """
+
+    customer: IntArray
+    segment: IntArray
+    probability: FloatArray
+    next_best: IntArray
+    next_probability: FloatArray
+    evidence: FloatArray
+    since: Column
+    ahead: IntArray
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    def columns(self, run: SegmentationRun) -> dict[str, Any]:
+        """As write_rows() takes them."""
+        n = len(self)
+        return {
+            "run": [run.pk] * n,
+            "customer": self.customer,
+            "segment": self.segment,
+            "probability": self.probability,
+            "run_segment": [None] * n,
+            "next_best": [pk or None for pk in self.next_best.tolist()],
+            "next_probability": self.next_probability,
+            "evidence": self.evidence,
+            "since": self.since,
+            "ahead_in_a_row": self.ahead,
+            "folded_at": [None] * n,
+        }
 
 
-def _own_probability(found: Assignment, row: int, label: int) -> float:
-    """The probability of where a customer is kept, which may not be the best one."""
-    named = label < len(LABELS) - 2
-    return float(found.posterior[row, label] if named else found.probability[row])
+def places_of(sorting: Sorting, rows: IntArray, there: dict[int, bool]) -> Places:
+    """The places of those of these rows who are there; from lock_customers().
+
+    Whoever objected is unknown, and nothing else is said of them.
+    """
+    rows = _rows_there(sorting, rows, there)
+    ids, found = sorting.people.ids[rows], sorting.found
+    objected = np.array([there[pk] for pk in ids.tolist()], bool)
+    settled = sorting.settled.label[rows]
+    label = np.where(objected, UNKNOWN_LABEL, settled)
+    known = label != UNKNOWN_LABEL
+    belief = found.posterior[rows]
+    each = np.arange(len(rows))
+    best, second = np.argsort(-belief, axis=1, kind="stable")[:, :2].T
+    # The likeliest of the seven that a customer is not in.
+    rival = np.where(best == label, second, best)
+    named = label < len(SEGMENTS)
+    # Where a customer is kept may not be the likeliest.
+    own = belief[each, np.where(named, label, 0)]
+    probability = np.where(named, own, found.probability[rows])
+    before = sorting.before
+    stays = ~objected & (settled == before.standing.label[rows])
+    stays &= ~np.isnat(before.since[rows])
+    segment_ids = _segment_ids()
+    return Places(
+        customer=ids,
+        segment=segment_ids[label],
+        probability=np.where(known, probability, 0.0),
+        next_best=np.where(known, segment_ids[rival], 0),
+        next_probability=np.where(known, belief[each, rival], 0.0),
+        evidence=np.where(objected, 0.0, sorting.profiles.sums.weight[rows]),
+        since=np.where(stays, before.since[rows], instant(sorting.at)),
+        ahead=np.where(objected, 0, sorting.settled.ahead[rows]),
+    )
 
 
-def _rival(found: Assignment, row: int, label: int) -> int:
-    """The likeliest of the seven that a customer is not in."""
-    first, second = np.argsort(-found.posterior[row], kind="stable")[:2]
-    return int(second if first == label else first)
+def _rows_there(sorting: Sorting, rows: IntArray, there: dict[int, bool]) -> IntArray:
+    ids = sorting.people.ids[rows].tolist()
+    inside: IntArray = rows[np.array([pk in there for pk in ids], bool)]
+    return inside
 
 
-def write_profiles(
-    sorting: Sorting, rows: Sequence[int], there: dict[int, bool]
-) -> None:
-    """Their profiles; there: from lock_customers().
+def write_profiles(sorting: Sorting, rows: IntArray, there: dict[int, bool]) -> None:
+    """The profiles of those of these rows who are there; from lock_customers().
 
     Nothing is kept of those of whom no text was read, or who objected.
     """
-    profiles = sorting.profiles
-    strongest = (profiles.composition[rows] / sorting.usual).argmax(axis=1)
-    made, silent = [], []
-    for row, dominant in zip(rows, strongest, strict=True):
-        pk = int(sorting.people.ids[row])
-        if pk not in there:
-            continue
-        if there[pk] or not profiles.sums.texts[row]:
-            silent.append(pk)
-            continue
-        made.append(
-            EmotionProfile(
-                customer_id=pk,
-                as_of=sorting.at,
-                state=pack_sums(profiles.sums, row),
-                texts=int(profiles.sums.texts[row]),
-                last_text_at=sorting.at - timedelta(days=float(sorting.youngest[row])),
-                evidence=float(profiles.sums.weight[row]),
-                valence=float(profiles.valence[row]),
-                composition=profiles.composition[row].astype(FAMILY_PACKED).tobytes(),
-                negativity=float(profiles.negativity[row]),
-                dominant_family=FAMILIES[int(dominant)],
-            )
-        )
-    EmotionProfile.objects.filter(customer_id__in=silent).delete()
-    EmotionProfile.objects.bulk_create(
-        made,
-        update_conflicts=True,
-        unique_fields=["customer"],
-        update_fields=_PROFILE_FIELDS,
+    rows = _rows_there(sorting, rows, there)
+    ids, profiles = sorting.people.ids[rows], sorting.profiles
+    objected = np.array([there[pk] for pk in ids.tolist()], bool)
+    silent = objected | (profiles.sums.texts[rows] == 0)
+    EmotionProfile.objects.filter(customer__in=ids[silent].tolist()).delete()
+    rows = rows[~silent]
+    composition = profiles.composition[rows]
+    strongest = (composition / sorting.usual).argmax(axis=1).tolist()
+    age = np.rint(sorting.youngest[rows] * MICROSECONDS_A_DAY).astype("m8[us]")
+    write_rows(
+        EmotionProfile,
+        {
+            "customer": ids[~silent],
+            "as_of": np.full(len(rows), instant(sorting.at)),
+            "state": pack_sums(profiles.sums, rows),
+            "texts": profiles.sums.texts[rows].astype(np.int64),
+            "last_text_at": instant(sorting.at) - age,
+            "evidence": profiles.sums.weight[rows],
+            "valence": profiles.valence[rows],
+            "composition": pack_rows(composition, FAMILY_PACKED),
+            "negativity": profiles.negativity[rows],
+            "dominant_family": [FAMILIES[family] for family in strongest],
+        },
+        instead_of=["customer"],
     )

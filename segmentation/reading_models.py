@@ -159,7 +159,7 @@ class EmotionProfile(models.Model):
     composition = models.BinaryField(default=b"")
     # State negativity N on the 30-day clock, method.md 1.4.
     negativity = models.FloatField(default=0.0)
-    dominant_family = models.CharField(max_length=12, blank=True, db_index=True)
+    dominant_family = models.CharField(max_length=12, blank=True)
 
     def __str__(self) -> str:
         return f"profile of customer {self.customer_id}"

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from customers.models import Customer
 from segmentation import news
+from segmentation.bulk_rows import write_rows
 from segmentation.clustering import quality, wording
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.hysteresis import Standing, settle
@@ -48,8 +49,8 @@ from segmentation.pins import end_expired_pins, place_by_hand
 from segmentation.places import count_places, nowhere, published_run
 from segmentation.placing import (
     Sorting,
-    lock_customers,
-    memberships,
+    lock_between,
+    places_of,
     sort_customers,
     standing_in,
     write_profiles,
@@ -318,12 +319,13 @@ def _write(run: SegmentationRun, sorting: Sorting) -> None:
     """
     ids = sorting.people.ids
     for start in range(0, len(ids), CHUNK):
-        rows = range(start, min(len(ids), start + CHUNK))
+        rows = np.arange(start, min(len(ids), start + CHUNK))
+        first, last = int(ids[rows[0]]), int(ids[rows[-1]])
         with transaction.atomic():
-            there = lock_customers(ids[rows].tolist())
-            Membership.objects.bulk_create(memberships(run, sorting, rows, there))
+            there = lock_between(first, last)
+            write_rows(Membership, places_of(sorting, rows, there).columns(run))
             # What was folded since this run began is newer than what it has read.
-            newer = news.unread_by(run, there)
+            newer = news.unread_between(run, first, last)
             write_profiles(
                 sorting, rows, {pk: there[pk] for pk in there if pk not in newer}
             )

@@ -128,7 +128,7 @@ def _labels(
             (text, score.kind, score.occurred_at, strongest_family(families)[0])
         )
     for _, _, moment, kind, rating in deed_rows(people, at=at):
-        labels.append((_DEED_WORDS[deed_code(kind, rating)], kind, moment, ""))
+        labels.append((_DEED_WORDS[deed_code(rating)], kind, moment, ""))
     return labels
 
 

@@ -163,7 +163,7 @@ def _of_segments() -> Iterator[tuple[str, Address]]:
 
 
 def _some_place(chance: random.Random, run: SegmentationRun) -> int:
-    first = run.memberships.order_by("pk").values_list("pk", flat=True)[0]
+    first = run.memberships.order_by("customer").values_list("pk", flat=True)[0]
     return chance.randint(first, first + run.customers - 1)
 
 

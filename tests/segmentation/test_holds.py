@@ -101,7 +101,7 @@ def unhappy(customer, at, negativity):
         as_of=at,
         last_text_at=at,
         negativity=negativity,
-        state=pack_sums(sums, 0),
+        state=pack_sums(sums, np.array([0]))[0],
     )
 
 
