@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 import numpy as np
+from django.db.models import QuerySet
 
 from customers.models import Customer
 from segmentation import news
@@ -38,7 +39,7 @@ from segmentation.profile.events import FloatArray
 from segmentation.run_lock import between_publications
 
 # Customers a transaction: meanwhile no run comes into use, nobody is placed by hand.
-CHUNK: Final = 300
+CHUNK: Final = 1000
 
 
 def fold_news(*, at: datetime) -> int:
@@ -52,12 +53,16 @@ def fold_news(*, at: datetime) -> int:
         return 0
     news.drop_read(run)
     _follow_customers(run)
+    marks = news.waiting(run, at=at)
+    # Who objected comes last and together: the figures are counted anew for them.
+    return _fold_all(marks.filter(customer__profiling_objected_at=None), at=at) + (
+        _fold_all(marks.exclude(customer__profiling_objected_at=None), at=at)
+    )
+
+
+def _fold_all(marks: QuerySet[News], *, at: datetime) -> int:
     folded, last = 0, 0
-    while ids := list(
-        news.waiting(run, at=at)
-        .filter(pk__gt=last)
-        .values_list("pk", flat=True)[:CHUNK]
-    ):
+    while ids := list(marks.filter(pk__gt=last).values_list("pk", flat=True)[:CHUNK]):
         folded += between_publications(partial(_fold, ids, at=at))
         last = ids[-1]
     return folded

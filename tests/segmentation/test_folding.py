@@ -2,6 +2,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from customers.models import Consent, Interaction
 from customers.services import (
@@ -11,7 +13,7 @@ from customers.services import (
     remove_interactions,
 )
 from customers.sources.rows import InteractionRow
-from segmentation import news, services
+from segmentation import folding, news, services
 from segmentation.checking import check_profiles
 from segmentation.corrections import correct_reading, withdraw_correction
 from segmentation.exports import changes_as_csv
@@ -224,6 +226,23 @@ def test_who_objected_is_unknown_whatever_news_there_is(sorted_shop, at):
     assert not EmotionProfile.objects.filter(customer=ann).exists()
     assert not SegmentChange.objects.filter(customer=ann).exists()
     assert published_run().quality["sizes"]["trusting"] == 9
+
+
+def test_however_many_objected_the_places_are_counted_once(
+    sorted_shop, shop, at, monkeypatch
+):
+    monkeypatch.setattr(folding, "CHUNK", 2)
+    for person in sorted_shop[:8]:
+        shop.read(person, at)
+    for person in sorted_shop[:8:2]:
+        object_to_profiling(person, source="test", at=at)
+    with CaptureQueriesContext(connection) as asked:
+        assert fold_news(at=at + DAY) == 8
+    counts = [query for query in asked.captured_queries if "GROUP BY" in query["sql"]]
+    places = [query for query in counts if "segmentation_membership" in query["sql"]]
+    # Two chunks of the four who objected, and none of the others.
+    assert len(places) == 2
+    assert published_run().quality["sizes"]["unknown"] == 4
 
 
 def test_who_is_erased_is_no_longer_counted(sorted_shop, at):
