@@ -14,6 +14,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from campaigns.forms import CampaignForm, StarterForm
 from campaigns.models import Campaign, EmailTemplate, Sender
+from campaigns.pages.counts import begin_count
 from campaigns.pages.sends import campaign_page
 from campaigns.pages.templates import template_page
 from campaigns.services import starter_template
@@ -143,6 +144,7 @@ class CampaignAdmin(ModelAdmin):
             campaign.segments = form.cleaned_data["segments"]
             campaign.created_by = request.user
             campaign.save()
+            begin_count(request, campaign)
             return self._to_campaign(campaign)
         return self._form_page(request, form, "A new campaign.", "See who gets it")
 
@@ -168,6 +170,7 @@ class CampaignAdmin(ModelAdmin):
             changed.segments = form.cleaned_data["segments"]
             changed.save()
             messages.success(request, "Kept. Sends under way keep their own words.")
+            begin_count(request, campaign)
             return self._to_campaign(campaign)
         return self._form_page(request, form, f"Change {campaign}.", "Keep it")
 

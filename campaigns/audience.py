@@ -10,6 +10,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from django.db.models import QuerySet
+
 from campaigns.assignment import FITTING, arm_of
 from campaigns.models import Campaign, EmailTemplate, Message, Send
 from customers.addresses import address_key, address_wire
@@ -256,10 +258,13 @@ def chunks(
 
 
 def next_chunk(*, after: int, size: int = CUSTOMERS_A_CHUNK) -> list[Customer]:
+    return list(people().filter(pk__gt=after)[:size])
+
+
+def people() -> QuerySet[Customer]:
+    """Customers by id, with what is needed to decide on them."""
     fields = ("pk", "email", "address_key", "timezone", "profiling_objected_at")
-    return list(
-        Customer.objects.filter(pk__gt=after).order_by("pk").only(*fields)[:size]
-    )
+    return Customer.objects.order_by("pk").only(*fields)
 
 
 def keys_of(chunk: list[Customer], part: Audience) -> set[str]:

@@ -121,6 +121,36 @@ class Campaign(models.Model):
         return self.name
 
 
+class AudienceCount(models.Model):
+    """How many a campaign would reach, where a page can't count them while it loads.
+
+    Somebody asked for it; whoever finds it goes on with it, some thousand customers at
+    a time, each time with the place that it has come to.
+    """
+
+    campaign = models.OneToOneField(
+        Campaign, on_delete=models.CASCADE, related_name="audience_count"
+    )
+    # Of the plan that it counts; it says nothing of another one.
+    plan = models.CharField(max_length=64)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # Everything is counted as of this moment.
+    asked_at = models.DateTimeField()
+    counted_to = models.BigIntegerField(default=0)
+    # Somebody is at it; long ago: they died.
+    worked_at = models.DateTimeField(null=True, blank=True)
+    # Of how many customers it was decided so far.
+    customers = models.PositiveIntegerField(default=0)
+    # counting.Counts.to_json()
+    figures = models.JSONField(default=dict)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"count of campaign {self.campaign_id}"
+
+
 class Send(models.Model):
     """One dated execution of a campaign, with its words frozen."""
 

@@ -1,9 +1,8 @@
 """Before a send: what stands in its way, who it would reach, and freezing it."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -13,20 +12,22 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaigns.audience import (
-    CUSTOMERS_A_CHUNK,
     LEFT_OUT_REASONS,
     NEUTRAL_TONE,
     UNKNOWN,
-    Audience,
     Plan,
-    chunks,
-    decide,
-    keys_of,
     plan_of_campaign,
 )
 from campaigns.content.lint import Finding, lint_template
 from campaigns.content.problems import TemplateError
 from campaigns.content.render import CompiledVariant
+from campaigns.counting import (
+    Counts,
+    count_now,
+    few_customers,
+    kept_counts,
+    plan_now,
+)
 from campaigns.errors import CannotSchedule, ProviderMisconfigured
 from campaigns.models import Campaign, EngineNode, Send, SendVariant, Variant
 from campaigns.rendering import (
@@ -71,9 +72,11 @@ class Step:
 class Preflight:
     """steps: from matched to will be mailed. tones: tone → customers, both arms.
 
-    problems stop a schedule; warnings do not.
+    problems stop a schedule; warnings do not. counted: False where nobody has counted
+    this plan yet, and steps, tones, segments and control say nothing.
     """
 
+    counted: bool
     steps: tuple[Step, ...]
     tones: dict[str, int]
     segments: dict[str, int]
@@ -91,59 +94,37 @@ class Preflight:
         return self.steps[-1].remaining
 
 
-@dataclass(slots=True)
-class _Counts:
-    matched: int = 0
-    out: Counter[str] = field(default_factory=Counter)
-    tones: Counter[str] = field(default_factory=Counter)
-    segments: Counter[str] = field(default_factory=Counter)
-    control: int = 0
-
-    def add(self, part: Audience) -> None:
-        self.matched += len(part)
-        self.out.update(part.left_out.values())
-        for recipient in part.included.values():
-            self.tones[recipient.tone] += 1
-            self.segments[recipient.segment_key] += 1
-            self.control += recipient.arm == "neutral"
-
-
 def preflight(campaign: Campaign, *, at: datetime) -> Preflight:
-    """Who would get this campaign now, who not and why, and what is in its way."""
-    run = published_run()
-    plan = plan_of_campaign(campaign, run=run)
+    """Who would get this campaign now, who not and why, and what is in its way.
+
+    Counted at once where there are few customers; else as it was counted last.
+    """
+    plan = plan_now(campaign)
+    counts = count_now(plan, at=at) if few_customers() else kept_counts(campaign, plan)
     problems = readiness(campaign)
     findings = _findings(campaign)
     problems += [_sentence(one) for one in findings if one.severity == "blocks"]
-    counts = _count(plan, at=at)
-    if not counts.matched:
+    if counts is not None and not counts.matched:
         others = "another rule or segments" if plan.audience_rule else "other segments"
         problems.append(f"No customer matches: choose {others}, or import a file.")
-    elif counts.matched == counts.out.total():
+    elif counts is not None and counts.matched == counts.out.total():
         problems.append("Everyone who matches is left out: nobody would get a mail.")
     warnings = [_sentence(one) for one in findings if one.severity != "blocks"]
     warnings += _warnings(campaign, plan, at=at)
+    counted = counts or Counts()
     return Preflight(
-        steps=_steps(counts, plan),
-        tones=dict(counts.tones),
-        segments=dict(counts.segments),
-        control=counts.control,
+        counted=counts is not None,
+        steps=_steps(counted, plan),
+        tones=dict(counted.tones),
+        segments=dict(counted.segments),
+        control=counted.control,
         problems=tuple(dict.fromkeys(problems)),
         warnings=tuple(dict.fromkeys(warnings)),
         findings=tuple(findings),
     )
 
 
-def _count(plan: Plan, *, at: datetime) -> _Counts:
-    counts, keys = _Counts(), set[str]()
-    for chunk in chunks(size=CUSTOMERS_A_CHUNK):
-        part = decide(plan, chunk, at=at, taken=keys.intersection)
-        keys |= keys_of(chunk, part)
-        counts.add(part)
-    return counts
-
-
-def _steps(counts: _Counts, plan: Plan) -> tuple[Step, ...]:
+def _steps(counts: Counts, plan: Plan) -> tuple[Step, ...]:
     whom = "Customers in the segments of this campaign"
     if plan.audience_rule:
         whom += f" who match the rule “{plan.audience_rule.name}”"

@@ -14,6 +14,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from campaigns.counting import carry_on_counting, open_counts
 from campaigns.materialising import materialise as write_audience
 from campaigns.models import Send
 from campaigns.sending import engine
@@ -40,9 +41,17 @@ def tick() -> None:
     engine.heartbeat(_name(), "worker", at=at, since=at)
     for send_id in engine.tick(at=at):
         wake(materialise, send_id)
+    for count_id in open_counts(at=at):
+        wake(count_audience, count_id)
     for lane in engine.LANES:
         for _ in range(min(engine.work_waits(lane, at=at), PUMPS_A_TICK)):
             wake(pump, lane)
+
+
+@shared_task(ignore_result=True)
+def count_audience(count_id: int) -> None:
+    """Count who a campaign would reach, for a minute; the next tick goes on."""
+    carry_on_counting(count_id, until=time.monotonic() + SECONDS_A_TASK)
 
 
 @shared_task(ignore_result=True)

@@ -1,6 +1,6 @@
 """Pages of templates, campaigns, sends and the outbox, inside the admin."""
 
-from campaigns.pages import outbox, sends, templates
+from campaigns.pages import counts, outbox, sends, templates
 from customers.doors import admin_page
 
 app_name = "campaigns"
@@ -54,6 +54,21 @@ urlpatterns = [
     ),
     admin_page(
         "plan/<int:pk>/schedule/", sends.schedule, "schedule", "campaigns.add_send"
+    ),
+    admin_page(
+        "plan/<int:pk>/count/", counts.count, "count", "campaigns.view_campaign"
+    ),
+    admin_page(
+        "plan/<int:pk>/count/here/",
+        counts.count_here,
+        "count_here",
+        "campaigns.view_campaign",
+    ),
+    admin_page(
+        "plan/<int:pk>/count/part/",
+        counts.count_part,
+        "count_part",
+        "campaigns.view_campaign",
     ),
     admin_page(
         "plan/<int:pk>/out/<slug:reason>/",

@@ -21,14 +21,15 @@ from django.views.decorators.http import require_POST, require_safe
 from campaigns.audience import (
     LEFT_OUT_REASONS,
     PlannedRule,
-    resolve_audience,
     rules_of_send,
 )
 from campaigns.content.designs import TONES
+from campaigns.counting import left_out_names, names_left_out
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
 from campaigns.models import Campaign, Message, Send
 from campaigns.pages import number_in
+from campaigns.pages.counts import count_context
 from campaigns.services import (
     Preflight,
     Progress,
@@ -42,7 +43,6 @@ from campaigns.services import (
     settle_in_doubt,
 )
 from customers.doors import shown_page
-from customers.models import Customer
 from segmentation.models import Segment
 
 NAMES_A_PAGE = 50
@@ -64,7 +64,8 @@ def campaign_page(
     request: HttpRequest, campaign: Campaign, form: ScheduleForm | None = None
 ) -> HttpResponse:
     """The preflight: who gets it, who not and why, what is in the way."""
-    found = preflight(campaign, at=timezone.now())
+    now = timezone.now()
+    found = preflight(campaign, at=now)
     newest = newest_send(campaign)
     return shown_page(
         request,
@@ -91,6 +92,7 @@ def campaign_page(
         segments=_segments(found),
         sends=campaign.sends.all()[:10],
         form=form or ScheduleForm(initial={"newest_known": newest.pk if newest else 0}),
+        **count_context(campaign, at=now),
     )
 
 
@@ -154,25 +156,18 @@ def left_out_now(request: HttpRequest, pk: int, reason: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     if reason not in LEFT_OUT_REASONS:
         raise Http404(f"There is no reason {reason}.")
-    audience = resolve_audience(campaign, at=timezone.now())
-    ids = sorted(
-        customer for customer, why in audience.left_out.items() if why == reason
-    )
+    total, ids = names_left_out(campaign, reason, at=timezone.now())
     after = number_in(request, "after")
     shown = [customer for customer in ids if customer > after][:NAMES_A_PAGE]
-    customers = Customer.objects.in_bulk(shown)
     return shown_page(
         request,
         "campaigns/names.html",
         title=LEFT_OUT_REASONS[reason].label.capitalize(),
         crumbs=_crumbs(campaign, LEFT_OUT_REASONS[reason].label),
-        total=len(ids),
+        total=total,
+        named=len(ids) if len(ids) < total else None,
         sentence=LEFT_OUT_REASONS[reason].sentence,
-        rows=[
-            (customers[customer], audience.outs[customer].detail)
-            for customer in shown
-            if customer in customers
-        ],
+        rows=left_out_names(campaign, reason, shown, at=timezone.now()),
         following=shown[-1] if len(shown) == NAMES_A_PAGE else None,
     )
 

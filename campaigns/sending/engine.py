@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import OperationalError, close_old_connections
 from django.utils import timezone
 
+from campaigns.counting import carry_on_counting, open_counts
 from campaigns.materialising import BULK, due_at, launch_send, materialise
 from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import ledger
@@ -46,6 +47,7 @@ class EngineReport:
     prepared: int = 0
     finished: int = 0
     given_back: int = 0
+    counting: int = 0
     batches: list[Outcome] = field(default_factory=list)
 
     @property
@@ -58,7 +60,13 @@ class EngineReport:
 
     @property
     def idle(self) -> bool:
-        return not (self.launched or self.prepared or self.finished or self.batches)
+        return not (
+            self.launched
+            or self.prepared
+            or self.finished
+            or self.counting
+            or self.batches
+        )
 
 
 def tick(*, at: datetime) -> list[int]:
@@ -191,6 +199,10 @@ class _Engine:
         for name in LANES:
             report.batches += self._pump(name, until=until)
         report.finished = len(ledger.finish_sends(now=self._clock()))
+        # Last: a marketer who looks at a number waits rather than somebody's mail.
+        for count_id in open_counts(at=self._clock()):
+            report.counting += 1
+            carry_on_counting(count_id, until=max(until, time.monotonic()))
         return report
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:
