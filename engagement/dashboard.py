@@ -20,7 +20,7 @@ from segmentation.mood import Mood, read_mood
 from segmentation.movement import movement
 from segmentation.pictures import spread_labels, stacked_bands
 from segmentation.places import published_run
-from segmentation.scoring import unscored
+from segmentation.reading_mark import COUNTED, texts_waiting
 from segmentation.sensitive_matters import waiting_matters
 
 UNDER_WAY = (
@@ -242,29 +242,32 @@ def _waiting() -> Need | None:
 
 def _texts() -> list[Need]:
     needs = []
-    disagree = EmotionScore.objects.filter(
-        notes__icontains="text and rating disagree"
-    ).count()
+    disagreeing = EmotionScore.objects.filter(disagrees=True).order_by("-occurred_at")
+    disagree = disagreeing[: COUNTED + 1].count()
     if disagree:
         needs.append(
             Need(
                 "scale",
-                f"{disagree:,} texts to check",
+                f"{_so_many(disagree)} texts to check",
                 "Stars and words disagree; they count less until somebody looks.",
                 reverse("segmentation:disagreeing"),
             )
         )
-    unread = unscored().count()
+    unread = texts_waiting()
     if unread:
         needs.append(
             Need(
                 "clock",
-                f"{unread:,} texts wait to be read",
+                f"{_so_many(unread)} texts wait to be read",
                 "The engine reads them in the background.",
                 reverse("segmentation:segments"),
             )
         )
     return needs
+
+
+def _so_many(count: int) -> str:
+    return f"more than {COUNTED:,}" if count > COUNTED else f"{count:,}"
 
 
 def _buckets(send: Send) -> dict[str, int]:

@@ -15,6 +15,7 @@ class SegmentationConfig(AppConfig):
             history_panels,
             merging,
             news,
+            reading_mark,
         )
         from segmentation.services import forget_inferences
 
@@ -24,5 +25,6 @@ class SegmentationConfig(AppConfig):
         FORGET.append(forget_inferences)
         RECORDED.append(news.hear_recorded)
         CHANGED.append(news.hear_changed)
+        CHANGED.append(reading_mark.hear_changed)
         LOCK.append(merging.lock)
         MOVE.append(merging.move)

@@ -176,7 +176,7 @@ def _write(score: EmotionScore, family: str) -> None:
     # What disagreed with the stars was the model; a person has looked.
     score.weight = SOURCE_WEIGHT.get(score.kind, 1.0)
     score.not_read = ""
-    score.notes = [CORRECTED_NOTE]
+    score.notes, score.disagrees = [CORRECTED_NOTE], False
     # No page may quote a sentence under the family that the person has rejected.
     score.sentences = [
         [text, mix.tolist(), *rest] for text, _, *rest in score.sentences

@@ -11,10 +11,13 @@ from customers.doors import shown_page
 from segmentation import corrections
 from segmentation.emotion.families import FAMILIES
 from segmentation.emotion.model_report import LANGUAGES, headline, sensitive_lines
+from segmentation.emotion.reading import reading_version
 from segmentation.emotion.weights import FOLDER
 from segmentation.models import BrandWord, Correction
+from segmentation.reading_mark import all_read_by
 from segmentation.scoring import of_other_versions
 from segmentation.sensitive_matters import waiting_matters
+from segmentation.shop_words import brand_words
 
 EVALUATION = FOLDER / "eval.json"
 
@@ -58,8 +61,14 @@ def model(request: HttpRequest) -> HttpResponse:
             if request.user.has_perm("segmentation.view_sensitivematter")
             else 0
         ),
-        other_versions=of_other_versions()[:1].exists(),
+        other_versions=_of_other_versions(),
     )
+
+
+def _of_other_versions() -> bool:
+    # Looking for one among millions that are all of this version takes long.
+    version = reading_version(brand_words=brand_words())
+    return not all_read_by(version) and of_other_versions()[:1].exists()
 
 
 def _kinds(found: dict[str, Any]) -> list[dict[str, Any]]:

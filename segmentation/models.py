@@ -12,6 +12,7 @@ from segmentation.reading_models import (
     Correction,
     EmotionProfile,
     EmotionScore,
+    ReadingMark,
     SensitiveMatter,
     family_choices,
 )
@@ -393,6 +394,7 @@ __all__ = [
     "News",
     "Pin",
     "Publication",
+    "ReadingMark",
     "RuleSegment",
     "RuleSegmentQuerySet",
     "RunDecision",

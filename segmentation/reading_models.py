@@ -35,6 +35,8 @@ class EmotionScore(models.Model):
     language = models.CharField(max_length=20, blank=True)
     not_read = models.CharField(max_length=80, blank=True)
     notes = models.JSONField(default=list)
+    # Stars and words say two things: a person reads it better.
+    disagrees = models.BooleanField(default=False, db_default=False)
     # A person's word: families holds their reading, and no re-reading replaces it.
     corrected = models.BooleanField(default=False)
     analyzer = models.CharField(max_length=40)
@@ -47,10 +49,35 @@ class EmotionScore(models.Model):
             models.Index(
                 fields=["id"], condition=models.Q(analyzer=""), name="outdated_scores"
             ),
+            models.Index(
+                fields=["-occurred_at"],
+                condition=models.Q(disagrees=True),
+                name="disagreeing_scores",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"score of interaction {self.interaction_id}"
+
+
+class ReadingMark(models.Model):
+    """How far texts have been read; one row. Numbers are ids of interactions."""
+
+    # Every text up to here that may be read has been.
+    read_to = models.BigIntegerField(default=0)
+    # The newest when the last whole pass began, and when that was: whoever was
+    # recording then may still have been at it.
+    passed_to = models.BigIntegerField(default=0)
+    passed_at = models.DateTimeField(null=True, blank=True)
+    # Where the pass at work is, for pages.
+    reading_at = models.BigIntegerField(default=0)
+    # How often it went down: a pass that began before is not the whole truth.
+    lowered = models.PositiveIntegerField(default=0)
+    # Every score was of this version after the last pass; empty: not so.
+    version = models.CharField(max_length=40, blank=True)
+
+    def __str__(self) -> str:
+        return f"read up to interaction {self.read_to}"
 
 
 class Correction(models.Model):

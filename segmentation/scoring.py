@@ -11,11 +11,14 @@ from typing import TypeVar
 import numpy as np
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.utils import timezone
 
 from customers.models import Customer, Interaction
+from segmentation import reading_mark
 from segmentation.emotion.brand_words import BrandWords
 from segmentation.emotion.reading import (
     DEFAULT_ANALYZER,
+    DISAGREEMENT,
     Reading,
     TextToRead,
     read_texts,
@@ -43,6 +46,7 @@ _READ_FIELDS = [
     "language",
     "not_read",
     "notes",
+    "disagrees",
     "analyzer",
 ]
 
@@ -56,16 +60,6 @@ class ScoreReport:
 
     read: int = 0
     not_read: int = 0
-
-
-def unscored() -> QuerySet[Interaction]:
-    """Texts without a score, of customers who have not objected to being profiled."""
-    return (
-        Interaction.objects.with_text()
-        .filter(emotion_score=None, customer__profiling_objected_at=None)
-        .select_related("customer")
-        .order_by("pk")
-    )
 
 
 def outdated() -> QuerySet[EmotionScore]:
@@ -119,16 +113,22 @@ def score_interactions(
     """
     report = ScoreReport()
     rules = brand_words()
-    waiting = unscored()
+    reading = reading_mark.begin_pass(at=timezone.now())
+    waiting = reading_mark.waiting_in(reading)
     total = waiting.count() if progress else None
     with _readers(workers) as read_chunks:
         for rows, readings in read_chunks(_chunks(waiting), analyzer, rules):
             scores = _store(rows, readings, rules, analyzer, write=_insert)
             report.read += sum(not score.not_read for score in scores)
             report.not_read += sum(bool(score.not_read) for score in scores)
+            reading_mark.has_come_to(rows[-1].pk)
             if progress:
                 progress(len(rows), total)
     read_again(outdated(), workers=workers)
+    reading_mark.end_pass(reading)
+    version = reading_version(brand_words=brand_words())
+    if reading.version != version:
+        reading_mark.read_by("" if of_other_versions()[:1].exists() else version)
     return report
 
 
@@ -310,6 +310,7 @@ def _score(row: Interaction, reading: Reading, version: str) -> EmotionScore:
         language=reading.language,
         not_read=reading.not_read[:80],
         notes=list(reading.notes),
+        disagrees=DISAGREEMENT in reading.notes,
         analyzer=version,
     )
 

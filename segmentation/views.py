@@ -21,8 +21,8 @@ from segmentation.models import (
 )
 from segmentation.panels import SEGMENT_PAGE
 from segmentation.places import published_run
+from segmentation.reading_mark import COUNTED, texts_waiting
 from segmentation.run_decisions import deciding
-from segmentation.scoring import unscored
 from segmentation.showing import (
     MEMBERS_A_PAGE,
     MEMBERS_SHOWN,
@@ -54,7 +54,8 @@ def segments(request: HttpRequest) -> HttpResponse:
         waiting=SegmentationRun.objects.filter(state="waiting").first(),
         proposals=EmergentGroup.objects.filter(state="open").count(),
         **deciding(),
-        unread=unscored().count(),
+        unread=texts_waiting(),
+        most_counted=COUNTED,
     )
 
 
@@ -124,7 +125,7 @@ def _after(request: HttpRequest) -> tuple[float, int] | None:
 def disagreeing(request: HttpRequest) -> HttpResponse:
     """Texts whose stars and words disagree: a person reads them better."""
     scores = (
-        EmotionScore.objects.filter(notes__icontains="text and rating disagree")
+        EmotionScore.objects.filter(disagrees=True)
         .select_related("interaction", "customer")
         .order_by("-occurred_at")[:TEXTS_A_PAGE]
     )

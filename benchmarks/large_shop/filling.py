@@ -178,7 +178,7 @@ def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> 
     ).split()
     score = (
         "interaction_id customer_id occurred_at kind families valence arousal weight "
-        "sentences language not_read notes corrected analyzer scored_at"
+        "sentences language not_read notes disagrees corrected analyzer scored_at"
     ).split()
     for part in _parts(len(written)):
         rows = slice(part.start, part.stop)
@@ -191,7 +191,8 @@ def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> 
         valence = written.valence[rows].tolist()
         packed = [mix.tobytes() for mix in mixes]
         rounded = mixes.astype(float).round(4).tolist()
-        notes = ['["text and rating disagree"]' if d else "[]" for d in disagrees[rows]]
+        odd = disagrees[rows].tolist()
+        notes = ['["text and rating disagree"]' if one else "[]" for one in odd]
         insert_rows(
             Interaction,
             interaction,
@@ -214,11 +215,13 @@ def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> 
                     pk, one, moment, KINDS[kind], mix, value, 0.4,
                     SOURCE_WEIGHT[KINDS[kind]],
                     json.dumps([[SENTENCES[family], shares, 1.0]]), "en", "", note,
-                    False, version, moment,
+                    one_odd, False, version, moment,
                 )
-                for pk, one, moment, kind, mix, value, family, shares, note in zip(
+                for (
+                    pk, one, moment, kind, mix, value, family, shares, note, one_odd,
+                ) in zip(
                     ids, who, when, kinds, packed, valence, strongest, rounded, notes,
-                    strict=True,
+                    odd, strict=True,
                 )
             ),
         )  # fmt: skip
@@ -307,9 +310,15 @@ def _parts(count: int) -> Iterator[range]:
 
 
 def _settle() -> None:
-    """Sequences after rows with ids of ours, and figures for the planner."""
+    """Sequences after rows with ids of ours, figures for the planner, and that all
+    texts have been read."""
     from campaigns.models import Message
     from customers.models import Customer, Interaction
+    from segmentation.models import EmotionScore, ReadingMark
+
+    newest = Interaction.objects.latest("pk").pk
+    version = EmotionScore.objects.latest("pk").analyzer
+    ReadingMark.objects.create(pk=1, read_to=newest, reading_at=newest, version=version)
 
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(
