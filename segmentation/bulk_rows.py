@@ -161,3 +161,16 @@ def _moments(column: Column) -> list[Any]:
     else:
         moments = [None if one is None else one.replace(tzinfo=UTC) for one in moments]
     return [moments[index] for index in which.tolist()]
+
+
+def refresh_statistics(*tables: type[models.Model]) -> None:
+    """Tell PostgreSQL's planner of the rows that were just written.
+
+    Until it knows, it reads a whole run to find a few customers in it; by itself it
+    may take minutes to look.
+    """
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"ANALYZE {connection.ops.quote_name(table._meta.db_table)}")

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from django.db.models import QuerySet
 
 from customers.models import Customer
 from segmentation import news
@@ -53,18 +52,22 @@ def fold_news(*, at: datetime) -> int:
         return 0
     news.drop_read(run)
     _follow_customers(run)
-    marks = news.waiting(run, at=at)
-    # Who objected comes last and together: the figures are counted anew for them.
-    return _fold_all(marks.filter(customer__profiling_objected_at=None), at=at) + (
-        _fold_all(marks.exclude(customer__profiling_objected_at=None), at=at)
+    waiting = news.waiting(run, at=at)
+    objected = set(
+        waiting.exclude(customer__profiling_objected_at=None).values_list(
+            "pk", flat=True
+        )
     )
+    others = [pk for pk in waiting.values_list("pk", flat=True) if pk not in objected]
+    # Who objected comes last and together: the figures are counted anew for them.
+    return _fold_all(others, at=at) + _fold_all(sorted(objected), at=at)
 
 
-def _fold_all(marks: QuerySet[News], *, at: datetime) -> int:
-    folded, last = 0, 0
-    while ids := list(marks.filter(pk__gt=last).values_list("pk", flat=True)[:CHUNK]):
-        folded += between_publications(partial(_fold, ids, at=at))
-        last = ids[-1]
+def _fold_all(ids: list[int], *, at: datetime) -> int:
+    folded = 0
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        folded += between_publications(partial(_fold, part, at=at))
     return folded
 
 

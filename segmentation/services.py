@@ -10,7 +10,7 @@ from django.db import transaction
 
 from customers.models import Customer
 from segmentation import news
-from segmentation.bulk_rows import write_rows
+from segmentation.bulk_rows import refresh_statistics, write_rows
 from segmentation.clustering import quality, wording
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.hysteresis import Standing, settle
@@ -224,6 +224,7 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     )
     run.save(update_fields=["model", "customers", "quality"])
     _write(run, sorting)
+    refresh_statistics(Membership, EmotionProfile)
     later = next_moments(people, at=at)
     if later:
         news.put_off(run, later, due=min(later.values()))
