@@ -2,13 +2,13 @@
 
 from django.contrib import admin
 
-from customers.admin import FactAdmin
+from customers.admin import LogAdmin
 from customers.templatetags.attune import moment
 from engagement.models import TrackingEvent
 
 
 @admin.register(TrackingEvent)
-class TrackingEventAdmin(FactAdmin):
+class TrackingEventAdmin(LogAdmin):
     list_display = ["event_type", "when", "provider", "verdict", "message"]
     list_filter = ["event_type", "verdict", "provider"]
     list_select_related = ["message"]

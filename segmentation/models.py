@@ -234,7 +234,10 @@ class Membership(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["run", "segment", "-probability"]),
+            # Surest first, page by page.
+            models.Index(
+                fields=["run", "segment", "-probability", "id"], name="surest_first"
+            ),
             models.Index(
                 fields=["run"],
                 condition=models.Q(run_segment__isnull=False),

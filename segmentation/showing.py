@@ -190,7 +190,9 @@ def members_of(
     if after is not None:
         probability, pk = after
         found = found.filter(
-            Q(probability__lt=probability) | Q(probability=probability, pk__gt=pk)
+            Q(probability__lt=probability) | Q(pk__gt=pk),
+            # What the index goes by.
+            probability__lte=probability,
         )
     page = list(
         found.select_related("customer", "next_best", "run_segment").order_by(

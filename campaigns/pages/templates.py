@@ -41,6 +41,7 @@ from customers.doors import shown_page
 from customers.models import Customer
 from segmentation.models import Membership
 from segmentation.naming import segments_in_tone
+from segmentation.places import published_run
 
 TONE_OF = {tone.key: tone for tone in TONES}
 SIDE_BY_SIDE = 2
@@ -95,18 +96,20 @@ def findings_of(template: EmailTemplate) -> list[Finding]:
 
 
 def example_customer(tone: Tone) -> Customer | None:
-    """Somebody who would get this tone: the surest member of its segment."""
-    member = (
-        Membership.objects.filter(
-            run__state="published",
-            segment__key__in=segments_in_tone(tone.key),
-            run_segment=None,
-        )
+    """Somebody who would get this tone: the surest member of its segments."""
+    run = published_run()
+    # A question a segment: each is answered by the first entry of an index.
+    surest = [
+        Membership.objects.filter(run=run, segment__key=key, run_segment=None)
         .select_related("customer")
         .order_by("-probability")
         .first()
-    )
-    return member.customer if member else Customer.objects.first()
+        for key in segments_in_tone(tone.key)
+    ]
+    members = [member for member in surest if member is not None]
+    if not members:
+        return Customer.objects.first()
+    return max(members, key=lambda member: member.probability).customer
 
 
 def words(request: HttpRequest, pk: int, tone: str) -> HttpResponseBase:
