@@ -14,6 +14,7 @@ from customers.models import Customer
 from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE, Panel
 from customers.templatetags.attune import segment_name
 from segmentation.clustering.wording import how_sure
+from segmentation.course_panel import course_panel
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import families_of
 from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
@@ -35,6 +36,9 @@ def install() -> None:
     )
     CUSTOMER_PAGE.add(
         Panel("profile", "segmentation/panel_profile.html", profile_panel, 20, width=5)
+    )
+    CUSTOMER_PAGE.add(
+        Panel("course", "segmentation/panel_course.html", course_panel, order=22)
     )
     CUSTOMER_PAGE.add(
         Panel("readings", "segmentation/panel_readings.html", readings_panel, 30)
