@@ -6,7 +6,9 @@ from django.utils import timezone
 
 from customers.models import Interaction
 from customers.services import object_to_profiling
-from segmentation.customer_panel import timeline_notes
+from segmentation.customer_panel import profile_panel, timeline_notes
+from segmentation.emotion.families import FAMILIES
+from segmentation.services import refresh_segments
 
 
 @pytest.fixture
@@ -56,3 +58,11 @@ def test_after_an_objection_the_timeline_says_no_feeling(admin_client, said, now
     object_to_profiling(ann, source="rang us", at=now)
     address = reverse("admin:customers_customer_change", args=[ann.pk])
     assert "reads as" not in admin_client.get(address).content.decode()
+
+
+def test_the_profile_of_the_page_is_one_row(said, now, django_assert_num_queries):
+    ann, *_ = said
+    refresh_segments(at=now)
+    with django_assert_num_queries(1):
+        shown = profile_panel(None, ann)
+    assert [family for family, *_ in shown["rows"]] == list(FAMILIES)
