@@ -33,7 +33,7 @@ from customers.models import (
     MergedCustomer,
     Suppression,
 )
-from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE
+from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE, TIMELINE_NOTES
 from customers.services import (
     allow_profiling,
     object_to_profiling,
@@ -162,6 +162,8 @@ class CustomerAdmin(FactAdmin):
         if customer is None:
             raise Http404(f"There is no customer {object_id}.")
         timeline = customer.interactions.order_by("-occurred_at", "-pk")
+        lines = list(timeline[:TIMELINE_PAGE])
+        notes = [note(lines) for note in TIMELINE_NOTES]
         return TemplateResponse(
             request,
             "customers/customer.html",
@@ -173,7 +175,10 @@ class CustomerAdmin(FactAdmin):
                     (str(customer), None),
                 ],
                 "customer": customer,
-                "timeline": timeline[:TIMELINE_PAGE],
+                "timeline": [
+                    (line, [known[line.pk] for known in notes if line.pk in known])
+                    for line in lines
+                ],
                 "more": max(0, timeline.count() - TIMELINE_PAGE),
                 "consents": customer.consents.all()[:10],
                 "panels": CUSTOMER_PAGE.fill(request, customer),

@@ -4,11 +4,12 @@ The import arrow may not turn round, so a page offers a table of panels and the 
 that knows more puts its panel in when it starts (AppConfig.ready).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,7 @@ class ListExtras:
 
 
 CUSTOMER_LIST = ListExtras()
+
+# What rooms to the right say beside lines of the timeline: asked once for all the lines
+# of a page, answers by an interaction's id.
+TIMELINE_NOTES: list[Callable[[Sequence[Any]], Mapping[int, SafeString]]] = []

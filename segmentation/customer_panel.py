@@ -1,5 +1,6 @@
 """What this room adds to the customer's page and to the list of customers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -10,22 +11,31 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from customers.models import Customer
-from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE, Panel
-from customers.templatetags.attune import segment_name
+from customers.models import Customer, Interaction
+from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE, TIMELINE_NOTES, Panel
+from customers.templatetags.attune import chip, segment_name
 from segmentation.clustering.wording import how_sure
+from segmentation.course_panel import course_panel
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import families_of
-from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
+from segmentation.models import (
+    EmotionProfile,
+    EmotionScore,
+    Membership,
+    Segment,
+    SegmentationRun,
+)
 from segmentation.panels import SEGMENT_PAGE
 from segmentation.pin_views import pin_panel
 from segmentation.pins import pin_of
 from segmentation.places import published_run
 from segmentation.sending_panel import sending_panel
-from segmentation.showing import readings_of
+from segmentation.showing import readings_of, strongest_family
 from segmentation.why import explain
 
 CURRENT = "current_membership"
+# An order, a visit: nothing to say of it.
+NO_TEXT = "no text"
 
 
 def install() -> None:
@@ -37,6 +47,9 @@ def install() -> None:
         Panel("profile", "segmentation/panel_profile.html", profile_panel, 20, width=5)
     )
     CUSTOMER_PAGE.add(
+        Panel("course", "segmentation/panel_course.html", course_panel, order=22)
+    )
+    CUSTOMER_PAGE.add(
         Panel("readings", "segmentation/panel_readings.html", readings_panel, 30)
     )
     CUSTOMER_PAGE.add(
@@ -45,6 +58,7 @@ def install() -> None:
     SEGMENT_PAGE.add(
         Panel("sending", "segmentation/panel_sending.html", sending_panel, 22)
     )
+    TIMELINE_NOTES.append(timeline_notes)
     CUSTOMER_LIST.prepare.append(with_membership)
     CUSTOMER_LIST.columns.extend([segment_column, sure_column])
     CUSTOMER_LIST.filters.append(SegmentFilter)
@@ -149,3 +163,28 @@ def readings_panel(request: HttpRequest, customer: Customer) -> dict[str, Any] |
     """Every text sentence by sentence, with what each reads as."""
     readings = readings_of(customer.pk, limit=20)
     return {"readings": readings} if readings else None
+
+
+def timeline_notes(lines: Sequence[Interaction]) -> dict[int, SafeString]:
+    """What each text of the timeline reads as, and the way to why; one query."""
+    scores = EmotionScore.objects.filter(
+        interaction__in=[line.pk for line in lines]
+    ).defer("sentences", "notes")
+    return {
+        score.interaction_id: _reads_as(score)
+        for score in scores
+        if score.families or score.not_read not in ("", NO_TEXT)
+    }
+
+
+def _reads_as(score: EmotionScore) -> SafeString:
+    if not score.families:
+        return format_html("<span>not read: {}</span>", score.not_read)
+    family, strength = strongest_family(families_of(score.families).tolist())
+    return format_html(
+        '{}<span>{} of 100{}</span><a href="{}">why</a>',
+        chip(family, f"reads as {family}"),
+        strength,
+        ", by a person" if score.corrected else "",
+        reverse("segmentation:text", args=[score.interaction_id]),
+    )

@@ -16,10 +16,15 @@ class Band:
     middle: float
 
 
-def stacked_bands(shares: Sequence[Sequence[float]]) -> list[Band]:
-    """Bands of a stacked picture; shares: (steps, parts), each row sums to 1."""
+def stacked_bands(
+    shares: Sequence[Sequence[float]], *, across: Sequence[float] = ()
+) -> list[Band]:
+    """Bands of a stacked picture; shares: (steps, parts), each row sums to 1.
+
+    across: where each step is, in per cent; nothing: evenly apart.
+    """
     steps = len(shares)
-    columns = [100 * index / max(1, steps - 1) for index in range(steps)]
+    columns = across or [100 * index / max(1, steps - 1) for index in range(steps)]
     tops = [0.0] * steps
     bands = []
     for part in range(len(shares[0])):
@@ -56,6 +61,16 @@ def sparkline(values: Sequence[float], *, height: float = 26, pad: float = 3) ->
         share = (value - low) / span if span else 0.5
         points.append(f"{x:.1f} {height - pad - share * (height - 2 * pad):.1f}")
     return "M" + " ".join(points)
+
+
+def line(across: Sequence[float], down: Sequence[float]) -> str:
+    """A path through points of a 100 x 100 box."""
+    return "M" + " ".join(f"{x:.2f} {y:.2f}" for x, y in zip(across, down, strict=True))
+
+
+def area(across: Sequence[float], down: Sequence[float]) -> str:
+    """What lies between such a line and the bottom of the box."""
+    return f"{line(across, down)} {across[-1]:.2f} 100 {across[0]:.2f} 100Z"
 
 
 @dataclass(frozen=True, slots=True)

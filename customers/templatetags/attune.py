@@ -99,6 +99,15 @@ def points(value: float | None) -> str:
 
 
 @register.filter
+def level(value: float | None) -> str:
+    """A value between -1 and 1 with its sign: +0.42 or −0.10; 0.00 has none."""
+    if value is None:
+        return "–"
+    words = f"{value:+.2f}"
+    return "0.00" if words in ("+0.00", "-0.00") else words.replace("-", MINUS)
+
+
+@register.filter
 def times(value: float | None) -> str:
     """A ratio: 3.1 ×."""
     if value is None:

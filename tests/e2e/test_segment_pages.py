@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from django.db.models import Count
 
-from segmentation.models import MapDot
+from segmentation.models import EmotionScore, MapDot
 from segmentation.services import published_run
 
 pytestmark = [
@@ -108,6 +109,19 @@ def test_what_has_moved_is_told_in_words(watched, screen):
     looked_at(watched, screen, "drift_tables")
     watched.page.get_by_role("link", name="Map", exact=True).click()
     watched.page.wait_for_url("**/segments/map/")
+
+
+def test_a_profile_over_time_fits_and_can_be_read(watched, screen):
+    talkative = EmotionScore.objects.values("customer").annotate(n=Count("pk"))
+    pk = talkative.order_by("-n", "customer")[0]["customer"]
+    watched.go(f"/admin/customers/customer/{pk}/change/")
+    text = looked_at(watched, screen, "customer")
+    assert "Profile over time" in text
+    marks = watched.page.locator("#course .tl")
+    assert marks.count() == EmotionScore.objects.filter(customer=pk).count()
+    for summary in watched.page.locator("#course details.tab summary").all():
+        summary.click()
+    looked_at(watched, screen, "customer_tables")
 
 
 def test_free_clusters_are_looked_for_when_asked(watched, screen):

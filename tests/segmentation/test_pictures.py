@@ -1,8 +1,10 @@
 import pytest
 
 from segmentation.pictures import (
+    area,
     curve,
     level_bars,
+    line,
     mini_bar,
     month_bars,
     outline,
@@ -43,6 +45,16 @@ def test_bands_stand_on_each_other_and_fill_the_box():
     assert bands[0].path == "M0.0 0.00 100.0 0.00 L100.0 50.00 0.0 25.00Z"
     assert bands[1].path.endswith("L100.0 100.00 0.0 100.00Z")
     assert [band.middle for band in bands] == [25.0, 75.0]
+
+
+def test_bands_stand_where_their_moments_are():
+    bands = stacked_bands([[1.0], [1.0], [1.0]], across=[0, 90, 100])
+    assert bands[0].path.startswith("M0.0 0.00 90.0 0.00 100.0 0.00 ")
+
+
+def test_an_area_is_closed_along_the_bottom():
+    assert line([0, 25, 100], [50, 0, 100]) == "M0.00 50.00 25.00 0.00 100.00 100.00"
+    assert area([0, 100], [50, 25]) == "M0.00 50.00 100.00 25.00 100.00 100 0.00 100Z"
 
 
 def test_labels_move_apart_and_stay_inside():

@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -6,6 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from segmentation.clustering.anchored_mixture import AnchoredMixture
 from segmentation.clustering.anchors import SEGMENTS, anchor_matrix
+from segmentation.clustering.hysteresis import Standing, settle
 from segmentation.clustering.model import (
     MIXED_LABEL,
     UNKNOWN_LABEL,
@@ -101,6 +104,31 @@ def test_a_warm_refit_keeps_names(fits, generator):
     after = assign(profile_customers(made.texts, no_deeds(), again), again)
     before = found.posterior.argmax(1)
     assert (after.posterior.argmax(1) != before).mean() <= 0.05
+
+
+def test_a_warm_refit_on_another_sample_renames_nobody_once_people_stay_put(fits):
+    made = fits[0][0]
+    one, other = (_sample(made.texts, seed=seed) for seed in (9, 10))
+    first = fit_model(one, no_deeds(), seed=0)
+    second = fit_model(other, no_deeds(), seed=1, previous=first)
+    then, now = (
+        assign(profile_customers(made.texts, no_deeds(), model), model)
+        for model in (first, second)
+    )
+    assert (then.posterior.argmax(1) != now.posterior.argmax(1)).mean() <= 0.05
+    held = settle(now, Standing(then.label, np.full(10_000, 30.0), np.zeros(10_000)))
+    named = then.label < MIXED_LABEL
+    assert (held.label != then.label)[named].mean() <= 0.005
+
+
+def _sample(texts: Texts, *, seed: int) -> Texts:
+    """What six in ten of the customers wrote."""
+    kept = np.random.default_rng(seed).random(texts.n_customers) < 0.6
+    rows = kept[texts.customer]
+    return Texts(
+        texts.n_customers,
+        *(getattr(texts, field.name)[rows] for field in fields(texts)[1:]),
+    )
 
 
 def test_fewer_than_500_customers_leave_the_anchors_alone(generator):

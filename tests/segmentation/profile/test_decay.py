@@ -1,4 +1,5 @@
 from dataclasses import fields
+from time import process_time
 
 import numpy as np
 import pytest
@@ -94,3 +95,11 @@ def test_an_age_below_zero_is_refused():
 def test_nobody_at_all_folds_to_nothing():
     sums = fold(texts([], [], n_customers=3))
     assert sums.weight.tolist() == [0, 0, 0]
+
+
+def test_two_hundred_thousand_texts_a_second_are_folded():
+    found = texts(np.arange(400_000) % 100_000, np.arange(400_000) / 1000)
+    began = process_time()
+    fold(found)
+    # 3.5 million a second where it was measured, on both processors; here of one.
+    assert 400_000 / (process_time() - began) >= 200_000

@@ -1,0 +1,68 @@
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from customers.models import Interaction
+from customers.services import object_to_profiling
+from segmentation.customer_panel import profile_panel, timeline_notes
+from segmentation.emotion.families import FAMILIES
+from segmentation.services import refresh_segments
+
+
+@pytest.fixture
+def now():
+    return timezone.now() - timedelta(minutes=1)
+
+
+@pytest.fixture
+def said(shop, now):
+    """Two texts and an order, the second not read, the third without a text."""
+    ann = shop.add(1)[0]
+    joyful = shop.read(ann, now - timedelta(days=3), family="joy")
+    foreign = shop.read(ann, now - timedelta(days=2))
+    foreign.families, foreign.not_read = b"", "language: Welsh"
+    foreign.save()
+    order = shop.read(ann, now - timedelta(days=1), kind="order")
+    order.families, order.not_read = b"", "no text"
+    order.save()
+    return ann, joyful, foreign, order
+
+
+def test_the_timeline_tells_what_each_text_reads_as(admin_client, said):
+    ann, joyful, *_ = said
+    address = reverse("admin:customers_customer_change", args=[ann.pk])
+    text = admin_client.get(address).content.decode().split("What was said and done")[1]
+    assert "reads as joy" in text
+    assert "<span>84 of 100</span>" in text
+    assert reverse("segmentation:text", args=[joyful.interaction_id]) in text
+    assert "not read: language: Welsh" in text
+    assert "no text" not in text
+
+
+def test_forty_lines_ask_once_and_a_person_s_word_is_told(
+    said, django_assert_num_queries
+):
+    ann, joyful, foreign, _ = said
+    joyful.corrected = True
+    joyful.save()
+    with django_assert_num_queries(2):
+        notes = timeline_notes(list(Interaction.objects.filter(customer=ann)))
+    assert set(notes) == {joyful.interaction_id, foreign.interaction_id}
+    assert "84 of 100, by a person" in notes[joyful.interaction_id]
+
+
+def test_after_an_objection_the_timeline_says_no_feeling(admin_client, said, now):
+    ann, *_ = said
+    object_to_profiling(ann, source="rang us", at=now)
+    address = reverse("admin:customers_customer_change", args=[ann.pk])
+    assert "reads as" not in admin_client.get(address).content.decode()
+
+
+def test_the_profile_of_the_page_is_one_row(said, now, django_assert_num_queries):
+    ann, *_ = said
+    refresh_segments(at=now)
+    with django_assert_num_queries(1):
+        shown = profile_panel(None, ann)
+    assert [family for family, *_ in shown["rows"]] == list(FAMILIES)
