@@ -22,6 +22,7 @@ task_routes = {
     # A person waits for it, and sorting may keep the other queue busy for an hour.
     "segmentation.tasks.carry_out_decision": {"queue": f"{_prefix}control"},
     "segmentation.tasks.*": {"queue": f"{_prefix}ml"},
+    "engagement.tasks.count_reports": {"queue": f"{_prefix}ml"},
 }
 TICK_SECONDS = 5
 beat_schedule = {
@@ -29,6 +30,11 @@ beat_schedule = {
         "task": "campaigns.tasks.tick",
         "schedule": TICK_SECONDS,
         "options": {"expires": TICK_SECONDS},
+    },
+    "count-reports": {
+        "task": "engagement.tasks.count_reports",
+        "schedule": 60,
+        "options": {"expires": 60},
     },
     "refresh-segments": {
         "task": "segmentation.tasks.refresh",

@@ -9,5 +9,6 @@ SEE = "campaigns.view_send"
 urlpatterns = [
     admin_page("reports/", views.reports, "reports", SEE),
     admin_page("reports/<int:pk>/", views.report_page, "report", SEE),
+    admin_page("reports/<int:pk>/count/", views.count, "count", SEE),
     admin_page("reports/<int:pk>/<slug:form>/", views.download, "download", SEE),
 ]

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from campaigns.models import EngineNode, Message, Send
 from customers.models import Customer
+from engagement.figures import reports_for_page
 from engagement.models import TrackingEvent
-from engagement.reporting import report
 from segmentation.clustering.drift_words import family_moves
 from segmentation.drift_watch import drift_of
 from segmentation.emotion.families import FAMILIES
@@ -80,7 +80,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         under_way=[
             (send, _buckets(send)) for send in sends.filter(state__in=UNDER_WAY)[:5]
         ],
-        reports=[report(send) for send in sends.filter(state=Send.State.SENT)[:3]],
+        reports=reports_for_page(sends.filter(state=Send.State.SENT)[:3]),
     )
     return context
 

@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.models import Message
+from campaigns.models import Message, Send
 
 
 class TrackingEvent(models.Model):
@@ -58,3 +58,20 @@ class MessageEngagement(models.Model):
 
     def __str__(self) -> str:
         return f"engagement of message {self.message_id}"
+
+
+class SendFigures(models.Model):
+    """What a large send came to when it was counted last; its pages say when."""
+
+    send = models.OneToOneField(
+        Send, primary_key=True, on_delete=models.CASCADE, related_name="figures"
+    )
+    # reporting.gather(): counts by segment, tone and arm; nobody's name.
+    figures = models.JSONField()
+    counted_at = models.DateTimeField()
+    took_seconds = models.FloatField()
+    # The newest event of all that it knows.
+    last_event = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"figures of send {self.send_id}"

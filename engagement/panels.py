@@ -8,8 +8,9 @@ from django.http import HttpRequest
 from campaigns.models import Message, Send
 from customers.models import Customer
 from customers.panels import CUSTOMER_PAGE, Panel
+from engagement.figures import report_for_page
 from engagement.pictures import RatePicture, gap_picture, rate_picture
-from engagement.reporting import ReportRow, report
+from engagement.reporting import ReportRow
 from engagement.stats import Difference
 from segmentation.models import Segment
 from segmentation.panels import SEGMENT_PAGE
@@ -30,12 +31,15 @@ def install() -> None:
 
 def sends_panel(request: HttpRequest, segment: Segment) -> dict[str, Any]:
     """How past sends did with these customers, fitting words against neutral ones."""
-    lines = []
+    lines, uncounted = [], []
     simulated = False
     for send in Send.objects.filter(state=Send.State.SENT).select_related("campaign")[
         :SENDS_SHOWN
     ]:
-        found = report(send)
+        found = report_for_page(send)
+        if found is None:
+            uncounted.append(send)
+            continue
         row = next(
             (one for one in found.segments if one.segment_key == segment.key), None
         )
@@ -46,8 +50,13 @@ def sends_panel(request: HttpRequest, segment: Segment) -> dict[str, Any]:
             None,
         )
         simulated = simulated or bool(found.simulated)
-        lines.append(_line(send, row, gap))
-    return {"segment": segment, "lines": lines, "simulated": simulated}
+        lines.append({**_line(send, row, gap), "counted_at": found.counted_at})
+    return {
+        "segment": segment,
+        "lines": lines,
+        "uncounted": uncounted,
+        "simulated": simulated,
+    }
 
 
 def _line(send: Send, row: ReportRow, gap: Difference | None) -> dict[str, Any]:

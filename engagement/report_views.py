@@ -1,14 +1,16 @@
 """Doors: the list of reports, one report, its numbers as a file."""
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.audience import LEFT_OUT_REASONS
 from campaigns.content.designs import TONES
 from campaigns.models import Send
 from customers.doors import shown_page
+from engagement.figures import count_send, report_for_page, reports_for_page
 from engagement.pictures import gap_picture, rate_picture
 from engagement.reporting import Report, ReportRow, as_csv, as_json, report
 from segmentation.models import Segment
@@ -31,7 +33,7 @@ def reports(request: HttpRequest) -> HttpResponse:
         request,
         "engagement/reports.html",
         title="Reports",
-        reports=[report(send) for send in sends[:10]],
+        reports=reports_for_page(sends[:10]),
         older=sends[10:],
     )
 
@@ -40,7 +42,19 @@ def reports(request: HttpRequest) -> HttpResponse:
 def report_page(request: HttpRequest, pk: int) -> HttpResponse:
     """What came of one send, per segment and tone."""
     send = get_object_or_404(Send.objects.select_related("campaign"), pk=pk)
-    found = report(send)
+    found = report_for_page(send)
+    crumbs = [
+        ("Reports", reverse("engagement_admin:reports")),
+        (str(send.campaign), None),
+    ]
+    if found is None:
+        return shown_page(
+            request,
+            "engagement/not_counted.html",
+            title=str(send.campaign),
+            crumbs=crumbs,
+            send=send,
+        )
     most = {
         name: max(
             [row.rate(name).high for row in found.rows if row.rate(name).enough],
@@ -53,10 +67,7 @@ def report_page(request: HttpRequest, pk: int) -> HttpResponse:
         request,
         "engagement/report.html",
         title=str(send.campaign),
-        crumbs=[
-            ("Reports", reverse("engagement_admin:reports")),
-            (str(send.campaign), None),
-        ],
+        crumbs=crumbs,
         report=found,
         finding=finding(found),
         lines=[
@@ -86,6 +97,14 @@ def report_page(request: HttpRequest, pk: int) -> HttpResponse:
             for reason, count in found.left_out.items()
         ],
     )
+
+
+@require_POST
+def count(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Count a large send now, whoever else does."""
+    send = get_object_or_404(Send, pk=pk)
+    count_send(send, at=timezone.now())
+    return redirect("engagement_admin:report", pk)
 
 
 def finding(found: Report) -> str:

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Q
@@ -90,6 +91,8 @@ class Report:
     reports_delivery: bool
     # How many events came from a simulation; shown wherever a figure is.
     simulated: int
+    # Nothing: counted for whoever asked, at that moment.
+    counted_at: datetime | None = None
 
     @property
     def segments(self) -> list[ReportRow]:
@@ -135,6 +138,25 @@ def report_of_campaign(campaign: Campaign) -> Report:
 
 def report(send: Send) -> Report:
     """Count a send per segment, tone and arm: one query over messages and rollups."""
+    return report_of(send, gather(send))
+
+
+def gather(send: Send) -> dict[str, Any]:
+    """The counts of a send, as JSON may keep them."""
+    events = TrackingEvent.objects.filter(message__send=send)
+    return {
+        "rows": list(_counted(send)),
+        "left_out": _left_out(send),
+        # The provider, or this machine's outbox, reports deliveries at all.
+        "reports_delivery": events.filter(event_type="delivered").exists(),
+        "simulated": events.filter(detail__simulated__isnull=False).count(),
+    }
+
+
+def report_of(
+    send: Send, figures: Mapping[str, Any], *, counted_at: datetime | None = None
+) -> Report:
+    """Rows in the order of the segments, and their total, from what gather() gave."""
     names = {segment.key: segment for segment in Segment.objects.all()}
     order = {key: segment.position for key, segment in names.items()}
     rows = [
@@ -152,20 +174,20 @@ def report(send: Send) -> Report:
             line["still_out"],
             {name: line[f"n_{name}"] for name in COUNTS},
         )
-        for line in _counted(send)
+        for line in figures["rows"]
     ]
     rows.sort(key=lambda row: (order.get(row.segment_key, 99), row.arm, row.tone))
     total = ReportRow("", "All", "", "")
     for row in rows:
         total.add(row)
-    events = TrackingEvent.objects.filter(message__send=send)
     return Report(
         send=send,
         rows=tuple(rows),
         total=total,
-        left_out=_left_out(send),
-        reports_delivery=events.filter(event_type="delivered").exists(),
-        simulated=events.filter(detail__simulated__isnull=False).count(),
+        left_out=figures["left_out"],
+        reports_delivery=figures["reports_delivery"],
+        simulated=figures["simulated"],
+        counted_at=counted_at,
     )
 
 
