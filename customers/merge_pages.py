@@ -48,8 +48,7 @@ def merge_page(request: HttpRequest, one: int, two: int) -> HttpResponse:
 
 
 def _merge(request: HttpRequest, found: dict[int, Customer]) -> HttpResponse:
-    keep = request.POST.get("keep", "")
-    kept = found.get(int(keep)) if keep.isdecimal() else None
+    kept = {str(pk): one for pk, one in found.items()}.get(request.POST.get("keep", ""))
     if kept is None:
         messages.error(request, "Say which of the two is kept. Nothing was changed.")
         return HttpResponseRedirect(request.path)

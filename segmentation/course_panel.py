@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from customers.models import Customer
-from segmentation.clustering.model import SegmentModel
+from segmentation.clustering.model import OtherFormat, SegmentModel
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import SECONDS_A_DAY, load_people, load_texts
 from segmentation.pictures import area, line, spread_labels, stacked_bands
@@ -67,7 +67,8 @@ def course_panel(request: HttpRequest, customer: Customer) -> dict[str, Any] | N
     """Composition, both clocks and evidence from the first text until now.
 
     Computed from the readings as they stand, with the run in use: one measure for all
-    moments. Nothing without a run or a text, or of who objected.
+    moments. Nothing without a run or a text, or of who objected; or while the run in
+    use is of another version of the programme.
     """
     run, at = published_run(), timezone.now()
     if run is None:
@@ -75,7 +76,10 @@ def course_panel(request: HttpRequest, customer: Customer) -> dict[str, Any] | N
     texts = load_texts(load_people([customer.pk]), at=at)
     if not len(texts):
         return None
-    model = SegmentModel.from_json(run.model)
+    try:
+        model = SegmentModel.from_json(run.model)
+    except OtherFormat:
+        return None
     oldest = timedelta(days=float(texts.age_days.max()))
     moments = moments_until(at, first=at - oldest)
     ages = np.array([(at - one).total_seconds() / SECONDS_A_DAY for one in moments])

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from customers.models import Customer, Interaction
 from customers.panels import CUSTOMER_LIST, CUSTOMER_PAGE, TIMELINE_NOTES, Panel
 from customers.templatetags.attune import chip, segment_name
+from segmentation.clustering.model import OtherFormat
 from segmentation.clustering.wording import how_sure
 from segmentation.course_panel import course_panel
 from segmentation.emotion.families import FAMILIES
@@ -114,7 +115,9 @@ class SegmentFilter(admin.SimpleListFilter):
         if not self.value():
             return queryset
         run = published_run()
-        members = Membership.objects.filter(run=run, segment__key=self.value())
+        # Compared here: PostgreSQL takes no key with a NUL in it.
+        asked = [one.pk for one in Segment.objects.all() if one.key == self.value()]
+        members = Membership.objects.filter(run=run, segment__in=asked)
         return queryset.filter(pk__in=members.values("customer_id"))
 
 
@@ -130,13 +133,18 @@ def why_panel(request: HttpRequest, customer: Customer) -> dict[str, Any]:
     """Where the customer is, how sure, and what speaks for and against it."""
     place = _place(customer)
     by_hand = place is not None and place.run_segment_id is not None
+    try:
+        explanation, outdated = explain(place) if place else None, False
+    except OtherFormat:
+        explanation, outdated = None, True
     return {
         "place": place,
         "read": (place.run_segment or place.segment) if place else None,
         "by_hand": by_hand,
         "pin": pin_of(customer, at=timezone.now()) if by_hand else None,
         "words": how_sure(place.probability) if place else "",
-        "explanation": explain(place) if place else None,
+        "explanation": explanation,
+        "outdated": outdated,
         "url": (
             reverse("segmentation:segment", args=[place.segment.key]) if place else ""
         ),

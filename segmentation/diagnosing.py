@@ -17,8 +17,12 @@ from segmentation.clustering.diagnostics import (
     diagnose,
 )
 from segmentation.clustering.layout import chosen
-from segmentation.clustering.model import SegmentModel
-from segmentation.errors import SegmentationError, TooFewToDiagnose
+from segmentation.clustering.model import OtherFormat, SegmentModel
+from segmentation.errors import (
+    MadeByAnotherVersion,
+    SegmentationError,
+    TooFewToDiagnose,
+)
 from segmentation.frames import load_people, load_texts
 from segmentation.models import EmotionProfile, RunDiagnosis, SegmentationRun
 from segmentation.profile.events import IntArray
@@ -69,7 +73,7 @@ def carry_out_open_diagnoses(*, at: datetime) -> None:
 def diagnose_run(run: SegmentationRun) -> Diagnosis:
     """Measure it, as of the run's cut-off; nothing is kept.
 
-    Raises TooFewToDiagnose.
+    Raises TooFewToDiagnose, or MadeByAnotherVersion.
     """
     people = load_people(_sample())
     texts = load_texts(people, at=run.cut_off)
@@ -80,7 +84,13 @@ def diagnose_run(run: SegmentationRun) -> Diagnosis:
             f"{len(enough)} customers wrote {TEXTS_NEEDED} texts or more; "
             f"{CUSTOMERS_NEEDED} are needed to look for clusters among them."
         )
-    model = SegmentModel.from_json(run.model)
+    try:
+        model = SegmentModel.from_json(run.model)
+    except OtherFormat as problem:
+        raise MadeByAnotherVersion(
+            f"An earlier version of the programme made {run}: look again after the "
+            "next sorting."
+        ) from problem
     return diagnose(texts.of(enough), model, seed=model.seed)
 
 

@@ -17,6 +17,10 @@ class TooFewToDiagnose(SegmentationError):
     """Too few customers wrote enough to hold free clusters against the segments."""
 
 
+class MadeByAnotherVersion(SegmentationError):
+    """Numbers that another version of the programme has written down."""
+
+
 class CorrectionRefused(SegmentationError):
     """A correction of a text without a reading, or to a family there is none of."""
 

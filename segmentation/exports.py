@@ -5,7 +5,15 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 
 from customers.spreadsheets import formula_safe
-from segmentation.models import Membership, Segment, SegmentationRun, SegmentChange
+from segmentation.emotion.families import FAMILIES
+from segmentation.frames import families_of
+from segmentation.models import (
+    EmotionProfile,
+    Membership,
+    Segment,
+    SegmentationRun,
+    SegmentChange,
+)
 
 ROWS_AT_ONCE = 2000
 MEMBERS = (
@@ -18,6 +26,18 @@ MEMBERS = (
     "evidence",
     "since",
     "placed_by_hand",
+)
+PROFILES = (
+    "customer_id",
+    "email",
+    "as_of",
+    "texts",
+    "last_text_at",
+    "evidence",
+    "valence",
+    "negativity",
+    "strongest",
+    *FAMILIES,
 )
 CHANGES = ("customer_id", "email", "from", "to", "at", "run", "by_hand")
 
@@ -53,6 +73,45 @@ def members_as_csv(run: SegmentationRun, segment: Segment) -> Iterator[str]:
             )
             for *names, sure, rival, evidence, since, own in rows.iterator(
                 chunk_size=ROWS_AT_ONCE
+            )
+        ),
+    )
+
+
+def profiles_as_csv() -> Iterator[str]:
+    """What customers' texts add up to, by customer; of nobody who objected."""
+    rows = (
+        EmotionProfile.objects.exclude(composition=b"")
+        .filter(customer__profiling_objected_at=None)
+        .order_by("customer_id")
+        .values_list(
+            "customer__external_id",
+            "customer__email",
+            "as_of",
+            "texts",
+            "last_text_at",
+            "evidence",
+            "valence",
+            "negativity",
+            "dominant_family",
+            "composition",
+        )
+    )
+    return _lines(
+        PROFILES,
+        (
+            (
+                who,
+                email,
+                as_of.isoformat(),
+                texts,
+                last.isoformat() if last else "",
+                *(round(figure, 4) for figure in figures),
+                strongest,
+                *families_of(composition).round(4).tolist(),
+            )
+            for who, email, as_of, texts, last, *figures, strongest, composition in (
+                rows.iterator(chunk_size=ROWS_AT_ONCE)
             )
         ),
     )

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection, transaction
 from django.db.models import (
@@ -209,19 +209,26 @@ def cursor(page: Sequence[SegmentChange]) -> str:
 
 
 def _page(found: QuerySet[SegmentChange], after: str) -> list[SegmentChange]:
-    moment, _, pk = after.partition("_")
-    try:
-        at, last = datetime.fromisoformat(moment), int(pk)
-    except ValueError:
-        pass
-    else:
-        if timezone.is_aware(at):
-            found = found.filter(Q(at__lt=at) | Q(at=at, pk__lt=last))
+    seen = _seen(after)
+    if seen is not None:
+        at, last = seen
+        found = found.filter(Q(at__lt=at) | Q(at=at, pk__lt=last))
     return list(
         found.select_related("customer", "from_segment", "to_segment").order_by(
             "-at", "-pk"
         )[:CHANGES_A_PAGE]
     )
+
+
+def _seen(after: str) -> tuple[datetime, int] | None:
+    """The last change that a reader has seen; nothing for what is no cursor()."""
+    moment, _, pk = after.partition("_")
+    try:
+        at, last = datetime.fromisoformat(moment), int(pk)
+        # An hour before the first year there is: OverflowError.
+        return (at.astimezone(UTC), last) if timezone.is_aware(at) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Doors: who moved between segments and when, as pages and as files."""
+"""Doors: who moved between segments and when, who is in them, as pages and files."""
 
 from typing import cast
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from customers.doors import download, shown_page
-from segmentation.exports import changes_as_csv, members_as_csv
+from segmentation.exports import changes_as_csv, members_as_csv, profiles_as_csv
 from segmentation.history import Flow, Month, flows, months_until
 from segmentation.history_panels import comings_context
 from segmentation.models import Segment, SegmentChange
@@ -110,6 +110,12 @@ def members_csv(request: HttpRequest, key: str) -> HttpResponseBase:
     if in_use is None:
         raise Http404("No run has been published yet: import a history first.")
     return download(members_as_csv(in_use, shown), f"members_{key}.csv", "text/csv")
+
+
+@require_safe
+def profiles_csv(request: HttpRequest) -> HttpResponseBase:
+    """Everybody's profile, as a file."""
+    return download(profiles_as_csv(), "profiles.csv", "text/csv")
 
 
 @require_safe

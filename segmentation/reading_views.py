@@ -269,7 +269,7 @@ def _word_changed(request: HttpRequest) -> HttpResponseBase:
     try:
         removed = request.POST.get("remove", "")
         if removed:
-            pk = int(removed) if removed.isdecimal() else 0
+            pk = int(removed[:18]) if removed.isdecimal() else 0
             word = get_object_or_404(BrandWord, pk=pk)
             touched = remove_brand_word(word)
             done = f"“{word.phrase}” is no rule any more"

@@ -63,6 +63,12 @@ urlpatterns = [
         "changes_csv",
         "segmentation.view_segmentchange",
     ),
+    admin_page(
+        "profiles.csv",
+        history_views.profiles_csv,
+        "profiles_csv",
+        "segmentation.view_emotionprofile",
+    ),
     admin_page("diagnostics/", diagnostics_view.diagnostics, "diagnostics", SEE),
     admin_page("diagnostics/ask/", diagnostics_view.ask, "diagnose", DIAGNOSE),
     admin_page(

@@ -56,7 +56,7 @@ def explain(membership: Membership) -> Explanation | None:
     """Split the log-odds of a customer's segment; None where there is nothing to split.
 
     Recomputed from the stored readings and the run's model, as of its cut-off or of the
-    moment that news was folded in for.
+    moment that news was folded in for. Raises OtherFormat for a run of another version.
     """
     # Of whom a person has placed: why the run has them where it does.
     read_as = membership.run_segment or membership.segment

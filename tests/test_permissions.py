@@ -39,6 +39,7 @@ def pages(campaign):
         reverse("segmentation:diagnostics"),
         reverse("segmentation:map"),
         reverse("segmentation:changes_csv"),
+        reverse("segmentation:profiles_csv"),
         reverse("segmentation:segment_changes", args=["anxious"]),
         reverse("segmentation:model"),
         reverse("segmentation:words"),

@@ -49,6 +49,10 @@ DEED_ROUNDS: Final = 15
 _FORMAT: Final = 1
 
 
+class OtherFormat(ValueError):
+    """A model that another version of the programme has written down."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentModel:
     """anchors (7, 9), baselines (sources, 9), mix (9,), shares (7,), deeds (n, 7)."""
@@ -86,7 +90,7 @@ class SegmentModel:
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> SegmentModel:
-        """Raises ValueError when the numbers are of another format or shape."""
+        """Raises OtherFormat for another format, ValueError for another shape."""
         for name, expected in {
             "format": _FORMAT,
             "families": list(FAMILIES),
@@ -94,7 +98,7 @@ class SegmentModel:
             "sources": list(SOURCES),
         }.items():
             if kept.get(name) != expected:
-                raise ValueError(
+                raise OtherFormat(
                     f"A segment model needs {name} {expected}; it has {kept.get(name)}."
                 )
         arrays = {

@@ -43,8 +43,9 @@ def test_the_one_that_is_pressed_is_kept(admin_client, admin_user, two):
     assert MergedCustomer.objects.get().merged_by == admin_user
 
 
-def test_without_a_word_which_nothing_is_changed(admin_client, two):
-    answer = admin_client.post(page(two), {"keep": "9999"}, follow=True)
+@pytest.mark.parametrize("keep", ["9999", "", "9" * 5000, "\x00"])
+def test_without_a_word_which_nothing_is_changed(admin_client, two, keep):
+    answer = admin_client.post(page(two), {"keep": keep}, follow=True)
     assert "Nothing was changed" in answer.content.decode()
     assert Customer.objects.count() == 2
 

@@ -97,6 +97,9 @@ def test_a_campaign_without_a_send_has_nothing_to_report(send):
         call_command("campaign_report", other.pk)
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
+@pytest.mark.parametrize(
+    "cell",
+    ["=1+1", "+1", "-1", "@x", "\tx", " \n=1", "\ufeff=1", "\u200b@x", "\xa0-1", "＝1"],
+)
 def test_no_cell_is_run_as_a_formula(cell):
     assert formula_safe(cell) == "'" + cell

@@ -8,6 +8,7 @@ from customers.models import Interaction
 from customers.services import object_to_profiling
 from segmentation.customer_panel import profile_panel, timeline_notes
 from segmentation.emotion.families import FAMILIES
+from segmentation.models import Membership, Segment, SegmentationRun
 from segmentation.services import refresh_segments
 
 
@@ -58,6 +59,29 @@ def test_after_an_objection_the_timeline_says_no_feeling(admin_client, said, now
     object_to_profiling(ann, source="rang us", at=now)
     address = reverse("admin:customers_customer_change", args=[ann.pk])
     assert "reads as" not in admin_client.get(address).content.decode()
+
+
+def test_a_run_of_another_version_says_that_why_comes_later(admin_client, said, now):
+    ann, *_ = said
+    refresh_segments(at=now)
+    trusting = Segment.objects.get(key="trusting")
+    Membership.objects.filter(customer=ann).update(segment=trusting, probability=0.8)
+    SegmentationRun.objects.update(model={"format": 0})
+    address = reverse("admin:customers_customer_change", args=[ann.pk])
+    text = admin_client.get(address).content.decode()
+    assert "An earlier version of the programme sorted everybody" in text
+    assert "Profile over time" not in text
+
+
+@pytest.mark.parametrize("asked", ["trusting", "no such", "\x00"])
+def test_a_segment_there_is_none_of_has_nobody_in_it(admin_client, said, now, asked):
+    ann, *_ = said
+    refresh_segments(at=now)
+    trusting = Segment.objects.get(key="trusting")
+    Membership.objects.filter(customer=ann).update(segment=trusting)
+    address = reverse("admin:customers_customer_changelist")
+    text = admin_client.get(address, {"segment": asked}).content.decode()
+    assert ("c0@example.com" in text) == (asked == "trusting")
 
 
 def test_the_profile_of_the_page_is_one_row(said, now, django_assert_num_queries):

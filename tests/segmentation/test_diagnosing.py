@@ -112,6 +112,14 @@ def test_too_few_who_wrote_are_told_in_words(admin_client, sorted_shop, at):
     assert (again.refused, again.done_at) == ("", None)
 
 
+def test_of_a_run_of_another_version_nothing_is_measured(admin_client, sorted_shop, at):
+    run, *_ = sorted_shop(600)
+    run.model["format"] = 0
+    run.save()
+    admin_client.post(reverse("segmentation:diagnose"))
+    assert "An earlier version of the programme made run" in page(admin_client)
+
+
 def test_what_nobody_took_up_is_done_at_the_next_turn(shop, at):
     run = shop.publish({}, at=at)
     asked = ask_diagnosis(run, by=None, at=at)

@@ -227,6 +227,15 @@ def test_who_came_and_went_is_listed_newest_first_page_by_page(shop, at):
     assert len(entered(segment("anxious"), after="rubbish")) == CHANGES_A_PAGE
 
 
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-01"]
+)
+def test_a_cursor_out_of_this_world_asks_for_the_first_page(shop, at, moment):
+    people = shop.add(2)
+    shop.publish(dict.fromkeys(people, "trusting"), at=at)
+    assert len(entered(segment("trusting"), after=f"{moment}_1")) == 2
+
+
 def test_a_shop_from_before_the_history_gets_it_from_its_runs(shop, at):
     people = shop.add(4)
     shop.publish(dict.fromkeys(people, "trusting"), at=at)

@@ -409,7 +409,7 @@ def test_a_hostile_hand_places_nobody(client, sorted_now, admin_user):
     page = client.get(reverse("admin:customers_customer_change", args=[person.pk]))
     assert "Place them here" not in page.content.decode()
     client.force_login(admin_user)
-    for wrong in ("'; DROP TABLE segmentation_pin; --", "no-such", ""):
+    for wrong in ("'; DROP TABLE segmentation_pin; --", "no-such", "\x00", ""):
         answer = client.post(path, {"segment": wrong, "reason": "x"})
         assert answer.status_code == 404
     gone = reverse("segmentation:pin", args=[person.pk + 999_999])

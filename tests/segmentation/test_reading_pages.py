@@ -162,7 +162,7 @@ def test_the_model_page_shows_figures_with_their_intervals(admin_client, ticket)
         assert b"sadness" in b"".join(answer.streaming_content)
 
 
-@pytest.mark.parametrize("asked", ["abc", "-1", "9" * 30])
+@pytest.mark.parametrize("asked", ["abc", "-1", "9" * 30, "9" * 5000])
 def test_a_rule_there_is_none_of_cannot_be_removed(admin_client, db, asked):
     path = reverse("segmentation:words")
     assert admin_client.post(path, {"remove": asked}).status_code == 404

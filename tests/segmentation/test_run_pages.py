@@ -2,6 +2,7 @@ import csv
 import io
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from customers.models import Customer
 from customers.services import object_to_profiling
-from segmentation.models import Publication, SegmentationRun
+from segmentation.models import EmotionProfile, Publication, SegmentationRun
 from segmentation.services import published_run, refresh_segments
 
 
@@ -171,10 +172,35 @@ def test_the_history_is_downloaded_line_by_line(admin_client, two_runs):
     ]
 
 
+def test_profiles_are_downloaded_of_whoever_was_read_and_did_not_object(
+    admin_client, shop, now
+):
+    ann, ben, *_ = shop.add(3)
+    for who, family in ((ann, "joy"), (ben, "anger")):
+        shop.read(who, now, family=family)
+    refresh_segments(at=now)
+    assert "profiles of the 2 customers read so far" in page(admin_client, "segments")
+    head, first, second = table(admin_client, "profiles_csv")
+    assert (first[0], second[0]) == ("c0", "c1")
+    one = dict(zip(head, first, strict=True))
+    assert (one["texts"], one["evidence"], one["strongest"]) == ("1", "1.0", "joy")
+    # Shop and prior are of the same two texts: (0.84 + 6.5 * 0.43) / 7.5.
+    assert float(one["joy"]) == pytest.approx((0.84 + 6.5 * 0.43) / 7.5, abs=1e-4)
+    Customer.objects.filter(pk=ann.pk).update(profiling_objected_at=now)
+    assert [row[0] for row in table(admin_client, "profiles_csv")[1:]] == ["c1"]
+
+
 def test_no_cell_of_a_download_runs_as_a_formula(admin_client, shop, now):
     person = Customer.objects.create(external_id="=1+1", email="@example.com")
     shop.publish({person: "mixed"}, at=now)
-    for name, args in [("members_csv", ["mixed"]), ("changes_csv", [])]:
+    EmotionProfile.objects.create(
+        customer=person, as_of=now, composition=np.zeros(9, "<f4").tobytes()
+    )
+    for name, args in [
+        ("members_csv", ["mixed"]),
+        ("changes_csv", []),
+        ("profiles_csv", []),
+    ]:
         assert table(admin_client, name, *args)[1][:2] == ["'=1+1", "'@example.com"]
 
 
