@@ -59,7 +59,15 @@ class Event:
     def dedupe_key(self) -> str:
         """SHA-256 of what makes the event one and the same, however often it comes."""
         if self.event_id:
-            parts: list[object] = [self.provider, self.event_id]
+            # Not the id alone: one notification of SES tells of several people, and
+            # Postmark's complaint bears the id of the bounce before it.
+            parts: list[object] = [
+                self.provider,
+                self.event_id,
+                self.event_type,
+                self.recipient.lower(),
+                self.detail.get("url", ""),
+            ]
         else:
             parts = [
                 self.provider,

@@ -31,6 +31,30 @@ def test_one_event_twice_in_one_report_is_stored_once(message, at):
     assert len(record_events([opened, opened], at=at)) == 1
 
 
+def by_provider(event_type, at, recipient, **more) -> Event:
+    return Event(event_type, at, "postmark", recipient=recipient, event_id="e1", **more)
+
+
+def test_everybody_of_whom_one_notification_tells_is_suppressed(ada, bo, at):
+    bounced = [
+        by_provider("bounced", at, person.email, reject_reason="bounced")
+        for person in (ada, bo)
+    ]
+    record_events(bounced, at=at)
+    record_events(bounced, at=at)
+    assert TrackingEvent.objects.count() == 2
+    assert {one.address for one in Suppression.objects.all()} == {ada.email, bo.email}
+
+
+def test_a_complaint_with_the_id_of_a_bounce_is_heeded(ada, at):
+    record_event(
+        by_provider("bounced", at, ada.email, reject_reason="timed_out"), at=at
+    )
+    assert not Suppression.objects.exists()
+    record_event(by_provider("complained", at, ada.email), at=at)
+    assert Suppression.objects.get().reason == Suppression.Reason.COMPLAINED
+
+
 def test_a_hard_bounce_suppresses_the_address(message, ada, at):
     record_event(event(message, "bounced", at, reject_reason="bounced"), at=at)
     assert Suppression.objects.get().reason == Suppression.Reason.BOUNCED
