@@ -6,6 +6,7 @@ asks for the count, a worker or the engine makes it, and the page says of when i
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -32,6 +34,8 @@ from segmentation.places import published_run
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+log = logging.getLogger(__name__)
 
 # A fifth of a second; more keep a marketer waiting for the page.
 COUNTED_AT_ONCE: Final = 2000
@@ -161,11 +165,18 @@ def carry_on_counting(count_id: int, *, until: float | None = None) -> bool:
 
     Two at once, or one after a crash, count nobody twice: each step is kept only where
     nobody else has made it. A plan that has changed meanwhile is counted from the
-    start.
+    start. What nobody foresaw ends no process: it is tried again after a while.
     """
     while True:
-        if _count_step(count_id):
-            return True
+        try:
+            if _count_step(count_id):
+                return True
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            log.exception("audience count %s: this was not foreseen", count_id)
+            AudienceCount.objects.filter(pk=count_id).update(worked_at=timezone.now())
+            return False
         if until is not None and monotonic() >= until:
             # Free for the next at once.
             AudienceCount.objects.filter(pk=count_id, done_at=None).update(

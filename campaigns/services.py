@@ -32,7 +32,7 @@ from campaigns.rendering import (
     starter_template,
     web_view_of,
 )
-from campaigns.sending.ledger import OPEN_BATCHES
+from campaigns.sending.ledger import CAN_PAUSE, OPEN_BATCHES
 from campaigns.sending.trial import send_test_mail
 from customers.models import Customer
 
@@ -68,7 +68,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-CAN_PAUSE = (Send.State.SCHEDULED, Send.State.PREPARING, Send.State.SENDING)
 CAN_CANCEL = (*CAN_PAUSE, Send.State.PAUSED, Send.State.MISSED)
 
 

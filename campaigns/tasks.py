@@ -15,8 +15,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
-from campaigns.materialising import materialise as write_audience
-from campaigns.models import Send
 from campaigns.sending import engine
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.protocol import Lane
@@ -58,8 +56,7 @@ def count_audience(count_id: int) -> None:
 def materialise(send_id: int) -> None:
     """Write the audience of a send, for a minute; the next tick goes on."""
     until = time.monotonic() + SECONDS_A_TASK
-    send = Send.objects.get(pk=send_id)
-    if write_audience(send, at=timezone.now(), until=until):
+    if engine.prepare(send_id, at=timezone.now(), until=until):
         for lane in engine.LANES:
             wake(pump, lane)
 

@@ -20,6 +20,7 @@ class Claim(NamedTuple):
 
     batch_id: int
     fence: int
+    send_id: int
 
 
 def claim(
@@ -53,7 +54,7 @@ def _claim_row_lock(
         batch.state, batch.owner, batch.lease_until = Batch.State.CLAIMED, token, until
         batch.fence += 1
         batch.save(update_fields=["state", "owner", "lease_until", "fence"])
-    return Claim(batch.pk, batch.fence)
+    return Claim(batch.pk, batch.fence, batch.send_id)
 
 
 def _claim_conditional_update(
@@ -71,4 +72,6 @@ def _claim_conditional_update(
         )
         if not taken:
             return None
-        return Claim(*Batch.objects.values_list("pk", "fence").get(owner=token))
+        return Claim(
+            *Batch.objects.values_list("pk", "fence", "send_id").get(owner=token)
+        )

@@ -24,6 +24,7 @@ from campaigns.materialising import BULK, due_at, launch_send, materialise
 from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import ledger
 from campaigns.sending.channels import Channel, channel_for
+from campaigns.sending.guarding import trouble_stays_with
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
 from segmentation.pins import end_expired_pins
 
@@ -83,10 +84,11 @@ def tick(*, at: datetime) -> list[int]:
 def launch_due(*, at: datetime) -> int:
     launched = 0
     for send in Send.objects.filter(state=Send.State.SCHEDULED):
-        if due_at(send) <= at:
-            # Where no timetable sorts customers, nobody else would end them in time.
-            end_expired_pins(at=at)
-            launched += launch_send(send, at=at).state == Send.State.PREPARING
+        with trouble_stays_with(send.pk):
+            if due_at(send) <= at:
+                # Where no timetable sorts customers, nobody else ends them in time.
+                end_expired_pins(at=at)
+                launched += launch_send(send, at=at).state == Send.State.PREPARING
     return launched
 
 
@@ -94,6 +96,13 @@ def preparing() -> list[int]:
     """The sends whose audience is being written."""
     waiting = Send.objects.filter(state=Send.State.PREPARING).order_by("pk")
     return list(waiting.values_list("pk", flat=True))
+
+
+def prepare(send_id: int, *, at: datetime, until: float) -> bool:
+    """Write the audience of a send until time.monotonic(); True when it is complete."""
+    with trouble_stays_with(send_id):
+        return materialise(Send.objects.get(pk=send_id), at=at, until=until)
+    return False
 
 
 def work_waits(lane: str, *, at: datetime) -> int:
@@ -193,9 +202,7 @@ class _Engine:
         report.given_back, _ = ledger.sweep(now=at)
         report.launched = launch_due(at=at)
         for send_id in preparing():
-            report.prepared += materialise(
-                Send.objects.get(pk=send_id), at=self._clock(), until=until
-            )
+            report.prepared += prepare(send_id, at=self._clock(), until=until)
         for name in LANES:
             report.batches += self._pump(name, until=until)
         report.finished = len(ledger.finish_sends(now=self._clock()))

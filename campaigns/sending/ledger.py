@@ -36,6 +36,7 @@ OPEN_BATCHES: Final = (
     Batch.State.CLAIMED,
     Batch.State.HANDING_OVER,
 )
+CAN_PAUSE: Final = (Send.State.SCHEDULED, Send.State.PREPARING, Send.State.SENDING)
 OPEN_MESSAGES: Final = (Message.State.WAITING, Message.State.HANDING_OVER)
 
 
@@ -282,7 +283,7 @@ def rest_lane(lane: str, *, until: datetime) -> None:
 def pause_for(send_id: int, reason: str) -> None:
     """Stop a send that needs a person, and say why."""
     with transaction.atomic():
-        stopped = Send.objects.filter(pk=send_id, state=Send.State.SENDING).update(
+        stopped = Send.objects.filter(pk=send_id, state__in=CAN_PAUSE).update(
             state=Send.State.PAUSED, state_reason=reason[:500]
         )
         if stopped:

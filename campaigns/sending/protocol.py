@@ -38,6 +38,7 @@ from campaigns.sending.channels import (
     Stop,
 )
 from campaigns.sending.composing import Composed, compose_batch
+from campaigns.sending.guarding import trouble_stays_with
 from customers.errors import InvalidAddress
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,12 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     crashpoints.reached(crashpoints.AFTER_CLAIM)
     delivery = _Delivery(lane, claim, clock)
     try:
-        delivery.run()
+        with trouble_stays_with(claim.send_id) as trouble:
+            delivery.run()
+        if trouble.happened:
+            delivery.outcome.stopped = "unforeseen"
+            # Not after the intent: somebody may have been mailed, its lease tells.
+            delivery.give_back()
     except LostLease as lost:
         log.warning("%s", lost)
         delivery.outcome.stopped = "lost_lease"
@@ -149,7 +155,9 @@ class _Delivery:
         try:
             composed = compose_batch(self.claim.batch_id, self.lane.channel)
         except InvalidAddress as problem:  # of the sender: customers' were checked
-            self._stop_before(Misconfigured("not_sent_build", str(problem)))
+            self.give_back()
+            self.stop = Misconfigured("not_sent_build", str(problem))
+            self._afterwards()
             return
         self.purpose = composed.purpose
         self.customers = {
@@ -166,17 +174,16 @@ class _Delivery:
             group = self._write(group, results, following)
         self._afterwards()
 
-    def _stop_before(self, stop: Stop) -> None:
-        """Nothing can be written for anybody: give the batch back whole."""
+    def give_back(self) -> None:
+        """A batch of which nothing was begun waits again, whole. Raises LostLease."""
         now = self.clock.now()
         with transaction.atomic():
             batch = ledger.claimed(self.claim)
             send = Send.objects.only("state").get(pk=batch.send_id)
             ledger.give_back(batch, send, now=now)
             waits = batch.messages.filter(state=Message.State.WAITING)
-            self.outcome.waiting += waits.count()
-        self.stop, self.send_id = stop, batch.send_id
-        self._afterwards()
+            self.outcome.waiting = waits.count()
+        self.send_id = batch.send_id
 
     def _begin(self, composed: Composed) -> list[Outgoing]:
         """Re-check everyone and write the intent, in one transaction."""

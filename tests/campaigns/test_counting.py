@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from campaigns import counting
 from campaigns.counting import (
@@ -187,3 +188,21 @@ def test_names_are_of_the_count_and_reasons_of_now(large, marketer, campaign, at
     shown = marketer.get(names).content.decode()
     assert str(large[12]) not in shown
     assert str(large[21]) in shown
+
+
+def test_trouble_with_a_count_ends_no_engine_and_is_tried_again_later(
+    large, campaign, at, monkeypatch
+):
+    ask_count(campaign, at=at)
+    asked = count_of(campaign)
+
+    def break_down(*parts, **named):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(counting, "decide_after", break_down)
+        engine.run_once(at=at)
+    now = timezone.now()
+    assert open_counts(at=now) == []
+    assert open_counts(at=now + counting.GIVEN_UP_AFTER) == [asked.pk]
+    assert counted(campaign).matched == 30

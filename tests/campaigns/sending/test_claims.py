@@ -58,7 +58,7 @@ def test_a_batch_taken_twice_has_another_fence(batches, at):
     first = claim("bulk", now=at, lease=LEASE)
     Batch.objects.exclude(pk=first.batch_id).update(paused=True)
     Batch.objects.update(state=Batch.State.WAITING)
-    assert claim("bulk", now=at, lease=LEASE) == (first.batch_id, 2)
+    assert claim("bulk", now=at, lease=LEASE) == (first.batch_id, 2, first.send_id)
 
 
 def test_processes_side_by_side_never_claim_the_same_batch(shop):

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 
 from campaigns.models import EngineNode, Send
 from campaigns.sending import engine
-from campaigns.services import pause_send, schedule_send
+from campaigns.services import pause_send, resume_send, schedule_send
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +50,32 @@ def test_a_send_does_not_end_while_somebody_waits(world, campaign, at):
     assert Send.objects.get().state == "sending"
     engine.run_once(at=at + timedelta(hours=1))
     assert Send.objects.get().state == "sent"
+
+
+@pytest.mark.parametrize("step", ["launch_send", "materialise"])
+def test_trouble_with_one_send_pauses_it_and_no_other(
+    step, world, campaign, at, monkeypatch
+):
+    world.add_customers(3)
+    another = world.add_campaign(campaign.template)
+    bad, good = (
+        schedule_send(one, scheduled_at=at, at=at) for one in (campaign, another)
+    )
+    as_ever = getattr(engine, step)
+
+    def break_down(send, **named):
+        if send.pk == bad.pk:
+            raise ZeroDivisionError
+        return as_ever(send, **named)
+
+    monkeypatch.setattr(engine, step, break_down)
+    engine.run_once(at=at)
+    states = dict(Send.objects.values_list("pk", "state"))
+    assert states == {bad.pk: "paused", good.pk: "sent"}
+    monkeypatch.undo()
+    resume_send(bad, at=at)
+    engine.run_once(at=at)
+    assert Send.objects.get(pk=bad.pk).state == "sent"
 
 
 def test_a_send_to_nobody_ends_at_once(campaign, at):

@@ -342,6 +342,46 @@ def test_a_senders_address_no_mail_can_come_from_pauses_and_kills_nothing(
     assert states(send) == {"waiting": 10}
 
 
+def test_what_nobody_foresaw_before_a_mail_left_pauses_the_send_and_loses_nobody(
+    send, lane, channel, at
+):
+    def break_down(*parts):
+        raise ZeroDivisionError("person3@example.com")
+
+    compose, channel.compose = channel.compose, break_down
+    outcome = deliver_next_batch(lane, now=at)
+    send.refresh_from_db()
+    assert (outcome.stopped, outcome.waiting) == ("unforeseen", 10)
+    assert send.state == Send.State.PAUSED
+    assert "ZeroDivisionError" in send.state_reason
+    assert "person3" not in send.state_reason
+    assert states(send) == {"waiting": 10}
+    channel.compose = compose
+    resume_send(send, at=at)
+    assert deliver_next_batch(lane, now=at).accepted == 10
+
+
+def test_what_nobody_foresaw_while_mails_leave_is_in_doubt_and_never_sent_again(
+    send, lane, channel, at
+):
+    def break_down(mails):
+        if channel.groups == [4]:
+            raise ZeroDivisionError
+
+    channel.before = break_down
+    assert deliver_next_batch(lane, now=at).stopped == "lost_lease"
+    send.refresh_from_db()
+    assert send.state == Send.State.PAUSED
+    later = at + timedelta(hours=1)
+    ledger.sweep(now=later)
+    assert states(send) == {"accepted": 4, "in_doubt": 4, "waiting": 2}
+    resume_send(send, at=later)
+    channel.before = lambda mails: None
+    deliver_all(lane, later)
+    assert states(send) == {"accepted": 6, "in_doubt": 4}
+    assert len(channel.ledger) == len(set(channel.ledger)) == 6
+
+
 def test_a_mail_without_list_unsubscribe_never_leaves(send, lane, channel, at):
     whole = channel.compose
 
