@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import Sender
@@ -61,13 +65,31 @@ class Watched:
         return path
 
 
+@pytest.fixture(scope="session")
+def kept_shop(tmp_path_factory) -> Path:
+    """Where the sample shop is kept, once a test has made it."""
+    return tmp_path_factory.mktemp("shop") / "kept.sqlite3"
+
+
 @pytest.fixture
-def shop(transactional_db, settings, tmp_path):
+def shop(transactional_db, settings, tmp_path, kept_shop):
     """The sample shop: imported, read, sorted, with starter templates."""
     settings.OUTBOX_DIR = tmp_path / "outbox"
     settings.OUTBOX_DIR.mkdir()
     settings.OPENS_FLUSH_MS = 0
-    path = tmp_path / "shop.csv.gz"
+    connection.ensure_connection()
+    if kept_shop.exists():
+        with closing(sqlite3.connect(kept_shop)) as kept:
+            kept.backup(connection.connection)
+        ContentType.objects.clear_cache()
+        return
+    open_shop(tmp_path / "shop.csv.gz")
+    # Reading some thousand texts takes half a minute; every test gets the same shop.
+    with closing(sqlite3.connect(kept_shop)) as kept:
+        connection.connection.backup(kept)
+
+
+def open_shop(path: Path) -> None:
     write_history(path, at=timezone.now())
     record_interactions(rows(path), source="sample shop", at=timezone.now())
     # Sorted last week and today, so that there is somebody who moved.
