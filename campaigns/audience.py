@@ -240,12 +240,19 @@ def resolve_audience(
         plan = plan_of_send(planned)
     else:
         plan = plan_of_campaign(planned, run=run)
-    whole, keys = Audience(), set[str]()
+    whole = Audience()
+    for part in parts(plan, at=at):
+        whole.update(part)
+    return whole
+
+
+def parts(plan: Plan, *, at: datetime) -> Iterator[Audience]:
+    """The whole audience of a plan, some thousand customers at a time."""
+    keys = set[str]()
     for chunk in chunks():
         part = decide(plan, chunk, at=at, taken=keys.intersection)
         keys |= keys_of(chunk, part)
-        whole.update(part)
-    return whole
+        yield part
 
 
 def chunks(

@@ -20,10 +20,9 @@ from campaigns.audience import (
     CUSTOMERS_A_CHUNK,
     Audience,
     Plan,
-    chunks,
     decide,
-    keys_of,
     next_chunk,
+    parts,
     people,
     plan_of_campaign,
 )
@@ -105,12 +104,15 @@ def few_customers() -> bool:
 
 def count_now(plan: Plan, *, at: datetime) -> Counts:
     """Everybody, at once."""
-    counts, keys = Counts(), set[str]()
-    for chunk in chunks(size=CUSTOMERS_A_CHUNK):
-        part = decide(plan, chunk, at=at, taken=keys.intersection)
-        keys |= keys_of(chunk, part)
+    counts = Counts()
+    for part in parts(plan, at=at):
         counts.add(part)
     return counts
+
+
+def counts_for_page(campaign: Campaign, plan: Plan, *, at: datetime) -> Counts | None:
+    """Where there are few customers, of now; else as it was counted last, if it was."""
+    return count_now(plan, at=at) if few_customers() else kept_counts(campaign, plan)
 
 
 def ask_count(
@@ -229,25 +231,23 @@ def decide_after(plan: Plan, some: list[Customer], *, at: datetime) -> Audience:
 
 
 def names_left_out(
-    campaign: Campaign, reason: str, *, at: datetime
+    campaign: Campaign, plan: Plan, reason: str, *, at: datetime
 ) -> tuple[int, list[int]]:
     """How many are left out for a reason, and the first of them by id: all of them
     where there are few customers, else those that the count has kept."""
-    plan = plan_now(campaign)
-    counts = count_now(plan, at=at) if few_customers() else kept_counts(campaign, plan)
+    counts = counts_for_page(campaign, plan, at=at)
     if counts is None:
         return 0, []
     return counts.out[reason], counts.names.get(reason, [])
 
 
 def left_out_names(
-    campaign: Campaign, reason: str, ids: Iterable[int], *, at: datetime
+    plan: Plan, reason: str, ids: Iterable[int], *, at: datetime
 ) -> list[tuple[Customer, str]]:
     """Those of these customers who are left out for this reason now, and why."""
     some = list(people().filter(pk__in=list(ids)))
     if not some:
         return []
-    plan = plan_now(campaign)
     part = decide_after(plan, some, at=at)
     named = Customer.objects.in_bulk(
         [one.pk for one in some if part.left_out.get(one.pk) == reason]

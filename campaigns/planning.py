@@ -21,13 +21,7 @@ from campaigns.audience import (
 from campaigns.content.lint import Finding, lint_template
 from campaigns.content.problems import TemplateError
 from campaigns.content.render import CompiledVariant
-from campaigns.counting import (
-    Counts,
-    count_now,
-    few_customers,
-    kept_counts,
-    plan_now,
-)
+from campaigns.counting import Counts, counts_for_page, plan_now
 from campaigns.errors import CannotSchedule, ProviderMisconfigured
 from campaigns.models import Campaign, EngineNode, Send, SendVariant, Variant
 from campaigns.rendering import (
@@ -100,7 +94,7 @@ def preflight(campaign: Campaign, *, at: datetime) -> Preflight:
     Counted at once where there are few customers; else as it was counted last.
     """
     plan = plan_now(campaign)
-    counts = count_now(plan, at=at) if few_customers() else kept_counts(campaign, plan)
+    counts = counts_for_page(campaign, plan, at=at)
     problems = readiness(campaign)
     findings = _findings(campaign)
     problems += [_sentence(one) for one in findings if one.severity == "blocks"]

@@ -146,12 +146,13 @@ def _plain(column: Sequence[Any] | Column) -> list[Any]:
     if not isinstance(column, np.ndarray):
         return list(column)
     if column.dtype.kind == "M":
-        return _moments(column)
+        return as_stored(column)
     plain: list[Any] = column.tolist()
     return plain
 
 
-def _moments(column: Column) -> list[Any]:
+def as_stored(column: Column) -> list[Any]:
+    """Instants as this database's driver takes them. column: (n,) datetime64, UTC."""
     # Few are different: most rows of a run have one moment.
     different, which = np.unique(column.astype(INSTANT), return_inverse=True)
     moments: list[Any] = different.astype(object).tolist()

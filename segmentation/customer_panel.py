@@ -29,7 +29,7 @@ from segmentation.models import (
 from segmentation.panels import SEGMENT_PAGE
 from segmentation.pin_views import pin_panel
 from segmentation.pins import pin_of
-from segmentation.places import published_run
+from segmentation.places import published_run, segment_called
 from segmentation.sending_panel import sending_panel
 from segmentation.showing import readings_of, strongest_family
 from segmentation.why import explain
@@ -115,9 +115,10 @@ class SegmentFilter(admin.SimpleListFilter):
         if not self.value():
             return queryset
         run = published_run()
-        # Compared here: PostgreSQL takes no key with a NUL in it.
-        asked = [one.pk for one in Segment.objects.all() if one.key == self.value()]
-        members = Membership.objects.filter(run=run, segment__in=asked)
+        asked = segment_called(self.value() or "")
+        if asked is None:
+            return queryset.none()
+        members = Membership.objects.filter(run=run, segment=asked)
         return queryset.filter(pk__in=members.values("customer_id"))
 
 

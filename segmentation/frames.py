@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.db.models import Case, Min, Q, QuerySet, Value, When
+from numpy.typing import NDArray
 
 from customers.models import Customer, Interaction
 from segmentation.bulk_rows import (
@@ -101,8 +102,7 @@ def load_texts(people: People, *, at: datetime) -> Texts:
         found,
         {"kind": "S10", "weight": "f8", "families": "bytes", "valence": "f8"},
     )
-    families = np.frombuffer(columns.pop("families"), FAMILY_PACKED)
-    families = families.reshape(-1, N_FAMILIES)
+    families = unpack_families(columns.pop("families"))
     order = _order(people, columns)
     who, moment, kind, weight, valence = (
         columns.pop(name)[order]
@@ -242,6 +242,12 @@ def unpack_sums(states: Sequence[bytes]) -> ProfileSums:
         start = len(_FLAT) + index * N_FAMILIES
         columns[name] = table[:, start : start + N_FAMILIES].copy()
     return ProfileSums(**columns)
+
+
+def unpack_families(packed: bytes) -> NDArray[np.float32]:
+    """Nine shares a text, (n, 9), from the bytes of n scores one after the other."""
+    shares: NDArray[np.float32] = np.frombuffer(packed, FAMILY_PACKED)
+    return shares.reshape(-1, N_FAMILIES)
 
 
 def families_of(packed: bytes | memoryview) -> FloatArray:

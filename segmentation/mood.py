@@ -7,7 +7,9 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.bulk_rows import INSTANT, read_columns
 from segmentation.emotion.families import FAMILIES
+from segmentation.frames import days_before, unpack_families
 from segmentation.models import EmotionScore
 
 FloatArray = NDArray[np.float64]
@@ -101,21 +103,14 @@ def _enough(ages: FloatArray, days: int) -> bool:
 
 def _texts(as_of: datetime, *, days: int) -> tuple[FloatArray, FloatArray]:
     """Ages in days, (n,), and families, (n, 9), of the texts read in these days."""
-    found = (
-        EmotionScore.objects.filter(
-            occurred_at__gt=as_of - timedelta(days=days), occurred_at__lte=as_of
-        )
-        .exclude(families=b"")
-        .values_list("occurred_at", "families")
-        .iterator(chunk_size=5000)
+    found = EmotionScore.objects.filter(
+        occurred_at__gt=as_of - timedelta(days=days), occurred_at__lte=as_of
+    ).exclude(families=b"")
+    columns = read_columns(found, {"occurred_at": INSTANT, "families": "bytes"})
+    return (
+        days_before(columns["occurred_at"], at=as_of),
+        unpack_families(columns["families"]).astype(np.float64),
     )
-    ages, families = [], []
-    for moment, packed in found:
-        ages.append((as_of - moment).total_seconds() / 86_400)
-        families.append(np.frombuffer(packed, "<f4"))
-    if not ages:
-        return np.zeros(0), np.zeros((0, len(FAMILIES)))
-    return np.array(ages), np.vstack(families).astype(np.float64)
 
 
 def shares_by_step(

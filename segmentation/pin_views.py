@@ -16,6 +16,7 @@ from segmentation.clustering.anchors import UNKNOWN
 from segmentation.errors import DecisionRefused
 from segmentation.models import Pin, Segment
 from segmentation.pins import PINS_A_PAGE, pin_customer, pin_of, remove_pin
+from segmentation.places import segment_called
 from segmentation.reasons import CHARACTERS_MOST
 
 SHOWN_OF_ONE = 10
@@ -55,9 +56,7 @@ def pins(request: HttpRequest) -> HttpResponse:
 def pin(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Place a customer."""
     customer = get_object_or_404(Customer, pk=pk)
-    # Among those there are: PostgreSQL takes no key with a NUL in it.
-    asked = {segment.key: segment for segment in Segment.objects.all()}
-    segment = asked.get(request.POST.get("segment", ""))
+    segment = segment_called(request.POST.get("segment", ""))
     if segment is None:
         raise Http404("There is no such segment.")
     try:

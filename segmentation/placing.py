@@ -36,7 +36,7 @@ from segmentation.frames import (
     pack_sums,
 )
 from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
-from segmentation.profile.events import Deeds, FloatArray, IntArray, Texts
+from segmentation.profile.events import BoolArray, Deeds, FloatArray, IntArray, Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +212,8 @@ def places_of(sorting: Sorting, rows: IntArray, there: dict[int, bool]) -> Place
 
     Whoever objected is unknown, and nothing else is said of them.
     """
-    rows = _rows_there(sorting, rows, there)
-    ids, found = sorting.people.ids[rows], sorting.found
-    objected = np.array([there[pk] for pk in ids.tolist()], bool)
+    rows, ids, objected = _who_is_there(sorting, rows, there)
+    found = sorting.found
     settled = sorting.settled.label[rows]
     label = np.where(objected, UNKNOWN_LABEL, settled)
     known = label != UNKNOWN_LABEL
@@ -243,10 +242,14 @@ def places_of(sorting: Sorting, rows: IntArray, there: dict[int, bool]) -> Place
     )
 
 
-def _rows_there(sorting: Sorting, rows: IntArray, there: dict[int, bool]) -> IntArray:
-    ids = sorting.people.ids[rows].tolist()
-    inside: IntArray = rows[np.array([pk in there for pk in ids], bool)]
-    return inside
+def _who_is_there(
+    sorting: Sorting, rows: IntArray, there: dict[int, bool]
+) -> tuple[IntArray, IntArray, BoolArray]:
+    """Those of the rows who are there, their ids, and which of them objected."""
+    ids = sorting.people.ids[rows]
+    inside = np.array([pk in there for pk in ids.tolist()], bool)
+    rows, ids = rows[inside], ids[inside]
+    return rows, ids, np.array([there[pk] for pk in ids.tolist()], bool)
 
 
 def write_profiles(sorting: Sorting, rows: IntArray, there: dict[int, bool]) -> None:
@@ -254,9 +257,8 @@ def write_profiles(sorting: Sorting, rows: IntArray, there: dict[int, bool]) -> 
 
     Nothing is kept of those of whom no text was read, or who objected.
     """
-    rows = _rows_there(sorting, rows, there)
-    ids, profiles = sorting.people.ids[rows], sorting.profiles
-    objected = np.array([there[pk] for pk in ids.tolist()], bool)
+    rows, ids, objected = _who_is_there(sorting, rows, there)
+    profiles = sorting.profiles
     silent = objected | (profiles.sums.texts[rows] == 0)
     EmotionProfile.objects.filter(customer__in=ids[silent].tolist()).delete()
     rows = rows[~silent]

@@ -15,7 +15,8 @@ from django.core.management.color import no_style
 from django.db import connection
 from measure import add_campaign
 
-from large_shop.rows import insert_rows, moments
+from large_shop.rows import insert_rows
+from segmentation.bulk_rows import as_stored
 from tests.segmentation.generator import make_customers
 
 SEED = 11
@@ -108,7 +109,9 @@ def _customers(count: int, random: np.random.Generator, *, at: datetime) -> None
     from customers.models import Consent, Customer
 
     objected = random.random(count) < OBJECTED
-    joined = moments(np.array([at.replace(tzinfo=None) - timedelta(days=400)], "M8"))[0]
+    joined = as_stored(np.array([at.replace(tzinfo=None) - timedelta(days=400)], "M8"))[
+        0
+    ]
     columns = (
         "id external_id email address_wire address_key first_name last_name language "
         "timezone country tags profiling_objected_at added_at"
@@ -183,7 +186,7 @@ def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> 
     for part in _parts(len(written)):
         rows = slice(part.start, part.stop)
         ids = range(after + part.start + 1, after + part.stop + 1)
-        who, when = written.customer[rows].tolist(), moments(written.moment[rows])
+        who, when = written.customer[rows].tolist(), as_stored(written.moment[rows])
         kinds = written.kind[rows].tolist()
         mixes = written.families[rows]
         strongest = mixes.argmax(axis=1).tolist()
@@ -261,7 +264,7 @@ def _a_send(truth: Any, random: np.random.Generator, *, at: datetime) -> None:
         audience_size=len(truth),
     )
     tones = dict(Segment.objects.values_list("key", "tone"))
-    left = moments(np.array([sent.scheduled_at.replace(tzinfo=None)], "M8"))[0]
+    left = as_stored(np.array([sent.scheduled_at.replace(tzinfo=None)], "M8"))[0]
     clicked = random.random(len(truth)) < CLICKED
     message = (
         "id send_id customer_id public_id state reason detail address_wire segment_key "

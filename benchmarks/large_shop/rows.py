@@ -4,7 +4,6 @@ Neither fills in a model's defaults: every column that may not be null is given.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC
 from typing import Any
 
 from django.db import connection, transaction
@@ -26,11 +25,3 @@ def insert_rows(
             marks = ", ".join(["%s"] * len(columns))
             # Our own columns, and marks for every value.
             cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
-
-
-def moments(values: Any) -> list[Any]:
-    """Instants as this database takes them. values: (n,) datetime64, UTC."""
-    plain = values.astype("M8[us]").astype(object).tolist()
-    if connection.vendor == "sqlite":
-        return [str(one) for one in plain]  # as Django writes them, compared as text
-    return [one.replace(tzinfo=UTC) for one in plain]

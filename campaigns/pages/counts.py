@@ -11,7 +11,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.counting import (
-    Counts,
     ask_count,
     carry_on_counting,
     count_of,
@@ -64,13 +63,20 @@ def count_part(request: HttpRequest, pk: int) -> HttpResponse:
         {
             "campaign": campaign,
             "arrived": True,
-            **count_context(campaign, at=timezone.now()),
+            **count_context(
+                campaign,
+                counted=kept_counts(campaign, plan_now(campaign)) is not None,
+                at=timezone.now(),
+            ),
         },
     )
 
 
-def count_context(campaign: Campaign, *, at: datetime) -> dict[str, Any]:
-    """What the page and that part of it know of the count; few: it needs none."""
+def count_context(campaign: Campaign, *, counted: bool, at: datetime) -> dict[str, Any]:
+    """What the page and that part of it know of the count; few: it needs none.
+
+    counted: it is done, and of the plan as it stands.
+    """
     if few_customers():
         return {"few": True}
     run = published_run()
@@ -79,8 +85,7 @@ def count_context(campaign: Campaign, *, at: datetime) -> dict[str, Any]:
     return {
         "few": False,
         "count": asked,
-        "so_far": Counts.from_json(asked.figures) if asked else None,
-        "counted": kept_counts(campaign, plan_now(campaign)),
+        "counted": counted,
         "about": run.customers if run else None,
         "stuck": asked is not None
         and asked.done_at is None

@@ -24,7 +24,7 @@ from campaigns.audience import (
     rules_of_send,
 )
 from campaigns.content.designs import TONES
-from campaigns.counting import left_out_names, names_left_out
+from campaigns.counting import left_out_names, names_left_out, plan_now
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
 from campaigns.models import Campaign, Message, Send
@@ -92,7 +92,7 @@ def campaign_page(
         segments=_segments(found),
         sends=campaign.sends.all()[:10],
         form=form or ScheduleForm(initial={"newest_known": newest.pk if newest else 0}),
-        **count_context(campaign, at=now),
+        **count_context(campaign, counted=found.counted, at=now),
     )
 
 
@@ -156,7 +156,8 @@ def left_out_now(request: HttpRequest, pk: int, reason: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     if reason not in LEFT_OUT_REASONS:
         raise Http404(f"There is no reason {reason}.")
-    total, ids = names_left_out(campaign, reason, at=timezone.now())
+    plan, now = plan_now(campaign), timezone.now()
+    total, ids = names_left_out(campaign, plan, reason, at=now)
     after = number_in(request, "after")
     shown = [customer for customer in ids if customer > after][:NAMES_A_PAGE]
     return shown_page(
@@ -167,7 +168,7 @@ def left_out_now(request: HttpRequest, pk: int, reason: str) -> HttpResponse:
         total=total,
         named=len(ids) if len(ids) < total else None,
         sentence=LEFT_OUT_REASONS[reason].sentence,
-        rows=left_out_names(campaign, reason, shown, at=timezone.now()),
+        rows=left_out_names(plan, reason, shown, at=now),
         following=shown[-1] if len(shown) == NAMES_A_PAGE else None,
     )
 

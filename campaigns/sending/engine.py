@@ -202,7 +202,7 @@ class _Engine:
         # Last: a marketer who looks at a number waits rather than somebody's mail.
         for count_id in open_counts(at=self._clock()):
             report.counting += 1
-            carry_on_counting(count_id, until=max(until, time.monotonic()))
+            carry_on_counting(count_id, until=until)
         return report
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:
