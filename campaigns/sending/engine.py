@@ -25,6 +25,7 @@ from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import ledger
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
+from segmentation.mood_keeping import mood_waits, work_out_mood
 from segmentation.pins import end_expired_pins
 
 log = logging.getLogger(__name__)
@@ -203,6 +204,9 @@ class _Engine:
         for count_id in open_counts(at=self._clock()):
             report.counting += 1
             carry_on_counting(count_id, until=until)
+        if mood_waits(at=self._clock()):
+            report.counting += 1
+            work_out_mood(at=self._clock(), until=until)
         return report
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:
