@@ -1,15 +1,15 @@
 """The home page: how customers feel, who moved, what needs a person, what is sent."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import EngineNode, Message, Send
+from campaigns.under_way import UNDER_WAY, how_far
 from customers.models import Customer
 from engagement.figures import reports_for_page
 from engagement.models import TrackingEvent
@@ -26,12 +26,6 @@ from segmentation.places import published_run
 from segmentation.reading_mark import COUNTED, texts_waiting
 from segmentation.sensitive_matters import waiting_matters
 
-UNDER_WAY = (
-    Send.State.SCHEDULED,
-    Send.State.PREPARING,
-    Send.State.SENDING,
-    Send.State.PAUSED,
-)
 SENDER_SILENT_SECONDS = 30
 LABEL_DISTANCE = 6.5
 IT_IS_READ = "How customers sound is being worked out."
@@ -78,7 +72,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         changes=_changes(mood),
         movement=movement(run) if run else None,
         needs=_needs(request, run),
-        under_way=_with_buckets(sends.filter(state__in=UNDER_WAY)[:5]),
+        under_way=how_far(sends.filter(state__in=UNDER_WAY)[:5]),
         reports=reports_for_page(sends.filter(state=Send.State.SENT)[:3]),
     )
     return context
@@ -271,24 +265,6 @@ def _texts() -> list[Need]:
 
 def _so_many(count: int) -> str:
     return f"more than {COUNTED:,}" if count > COUNTED else f"{count:,}"
-
-
-def _with_buckets(sends: Iterable[Send]) -> list[tuple[Send, dict[str, int]]]:
-    """Each send with its messages by state, and how many they are in all."""
-    found = list(sends)
-    counted = {send.pk: dict.fromkeys(Message.State.values, 0) for send in found}
-    for pk, state, n in messages_by_state(found):
-        counted[pk][state] = n
-    return [
-        (send, {**counted[send.pk], "all": sum(counted[send.pk].values())})
-        for send in found
-    ]
-
-
-def messages_by_state(sends: list[Send]) -> QuerySet[Any]:
-    """Send, state, how many: by an index that has both, no message is looked at."""
-    found = Message.objects.filter(send__in=sends)
-    return found.values_list("send", "state").annotate(n=Count("pk")).order_by()
 
 
 def simulated() -> bool:
