@@ -194,6 +194,19 @@ class Send(models.Model):
         return f"{self.campaign} on {self.scheduled_at:%Y-%m-%d %H:%M}"
 
 
+class SendCount(models.Model):
+    """A large send's messages by state, as they were counted last."""
+
+    send = models.OneToOneField(Send, on_delete=models.CASCADE, related_name="count")
+    # {state: messages}
+    states = models.JSONField(default=dict)
+    counted_at = models.DateTimeField()
+    took_seconds = models.FloatField(default=0.0)
+
+    def __str__(self) -> str:
+        return f"count of send {self.send_id}"
+
+
 class SendVariant(models.Model):
     """The frozen, compiled words of one tone in one send."""
 
@@ -311,7 +324,16 @@ class Message(models.Model):
                 name="one_message_per_address",
             ),
         ]
-        indexes = [models.Index(fields=["send", "state"])]
+        indexes = [
+            models.Index(fields=["send", "state"]),
+            # Few, and the home page asks for them across all sends. With the state,
+            # else SQLite reads the index above from end to end.
+            models.Index(
+                fields=["state", "send"],
+                condition=models.Q(state="in_doubt"),
+                name="messages_in_doubt",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"message {self.public_id}"

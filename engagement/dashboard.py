@@ -3,34 +3,32 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import EngineNode, Message, Send
+from campaigns.under_way import UNDER_WAY, how_far
 from customers.models import Customer
 from engagement.figures import reports_for_page
 from engagement.models import TrackingEvent
+from segmentation.clustering.anchors import UNKNOWN
 from segmentation.clustering.drift_words import family_moves
 from segmentation.drift_watch import drift_of
 from segmentation.emotion.families import FAMILIES
-from segmentation.models import EmotionScore, Membership, SegmentationRun
-from segmentation.mood import Mood, read_mood
+from segmentation.models import EmotionScore, SegmentationRun
+from segmentation.mood import Mood
+from segmentation.mood_keeping import mood_for_page
 from segmentation.movement import movement
 from segmentation.pictures import spread_labels, stacked_bands
 from segmentation.places import published_run
 from segmentation.reading_mark import COUNTED, texts_waiting
 from segmentation.sensitive_matters import waiting_matters
 
-UNDER_WAY = (
-    Send.State.SCHEDULED,
-    Send.State.PREPARING,
-    Send.State.SENDING,
-    Send.State.PAUSED,
-)
 SENDER_SILENT_SECONDS = 30
 LABEL_DISTANCE = 6.5
+IT_IS_READ = "How customers sound is being worked out."
 # Words for a family in a headline: (more of it, less of it).
 IN_A_HEADLINE = {
     "anger": "anger",
@@ -58,28 +56,23 @@ class Need:
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fill Unfold's start page."""
     now = timezone.now()
-    mood = read_mood(at=now)
+    mood, to_come = mood_for_page(at=now)
     run = published_run()
     sends = Send.objects.select_related("campaign")
     context.update(
         title="Home",
-        finding=headline(mood),
+        finding=IT_IS_READ if to_come else headline(mood),
         customers=Customer.objects.count(),
-        unknown=(
-            Membership.objects.filter(run=run, segment__key="unknown").count()
-            if run
-            else None
-        ),
+        unknown=(run.quality.get("sizes", {}).get(UNKNOWN, 0) if run else None),
         run=run,
         mood=mood,
+        mood_to_come=to_come,
         stream=_stream(mood) if mood else None,
         # The largest changes first: the picture then says what the headline says.
         changes=_changes(mood),
         movement=movement(run) if run else None,
         needs=_needs(request, run),
-        under_way=[
-            (send, _buckets(send)) for send in sends.filter(state__in=UNDER_WAY)[:5]
-        ],
+        under_way=how_far(sends.filter(state__in=UNDER_WAY)[:5]),
         reports=reports_for_page(sends.filter(state=Send.State.SENT)[:3]),
     )
     return context
@@ -196,8 +189,12 @@ def _for_a_person(request: HttpRequest) -> Need | None:
     )
 
 
+def messages_in_doubt() -> QuerySet[Message]:
+    return Message.objects.filter(state=Message.State.IN_DOUBT)
+
+
 def _doubt() -> Need | None:
-    doubt = Message.objects.filter(state=Message.State.IN_DOUBT)
+    doubt = messages_in_doubt()
     count = doubt.count()
     if not count:
         return None
@@ -268,17 +265,6 @@ def _texts() -> list[Need]:
 
 def _so_many(count: int) -> str:
     return f"more than {COUNTED:,}" if count > COUNTED else f"{count:,}"
-
-
-def _buckets(send: Send) -> dict[str, int]:
-    states = Message.State
-    return Message.objects.filter(send=send).aggregate(
-        accepted=Count("pk", filter=Q(state=states.ACCEPTED)),
-        handing_over=Count("pk", filter=Q(state=states.HANDING_OVER)),
-        in_doubt=Count("pk", filter=Q(state=states.IN_DOUBT)),
-        waiting=Count("pk", filter=Q(state=states.WAITING)),
-        all=Count("pk"),
-    )
 
 
 def simulated() -> bool:

@@ -14,6 +14,7 @@ from segmentation.movement import (
     drawn,
     pairs_between,
     sizes_of,
+    stated_sizes,
 )
 
 MOVERS_SHOWN = 50
@@ -90,8 +91,8 @@ def compare(before: SegmentationRun, after: SegmentationRun) -> Comparison:
     """What the later run does otherwise than the earlier one."""
     segments = {segment.pk: segment for segment in Segment.objects.all()}
     kept = not (before.thinned_at or after.thinned_at)
-    then = sizes_of(before) if kept else _stated(before, segments)
-    now = sizes_of(after) if kept else _stated(after, segments)
+    then = sizes_of(before) if kept else stated_sizes(before, segments)
+    now = sizes_of(after) if kept else stated_sizes(after, segments)
     both = pairs_between(before, after) if kept else []
     moved = [pair for pair in both if pair[0] != pair[1]]
     moves, into = drawn(moved)
@@ -137,12 +138,6 @@ def _row(
         gone=was - left - stayed if both is not None else 0,
         joined=is_ - came - stayed if both is not None else 0,
     )
-
-
-def _stated(run: SegmentationRun, segments: dict[int, Segment]) -> dict[int, int]:
-    """Sizes as they were written down with the run."""
-    sizes = run.quality.get("sizes", {})
-    return {pk: sizes.get(segment.key, 0) for pk, segment in segments.items()}
 
 
 def _movers(

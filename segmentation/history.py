@@ -64,11 +64,16 @@ def _write_next(pk: int) -> bool:
             customer_id__lte=ids[-1],
             customer__profiling_objected_at__isnull=True,
         )
-        publication.moved += _insert(publication, _moved(publication, places))
+        moved = _insert(publication, _moved(publication, places))
+        if moved:
+            publication.pairs = _added_up(publication, up_to=ids[-1])
+        publication.moved += moved
         publication.newly_sorted += _insert(publication, _new(publication, places))
         publication.written_to = ids[-1]
     publication.written = len(ids) < CHUNK
-    publication.save(update_fields=["moved", "newly_sorted", "written_to", "written"])
+    publication.save(
+        update_fields=["moved", "newly_sorted", "pairs", "written_to", "written"]
+    )
     return not publication.written
 
 
@@ -93,6 +98,24 @@ def _new(
     return places.filter(~Exists(before)).annotate(
         came_from=Value(None, output_field=IntegerField())
     )
+
+
+def _added_up(publication: Publication, *, up_to: int) -> list[list[int]]:
+    """Its pairs, with those just written: after its mark and up to this customer."""
+    pairs = Counter({(start, end): n for start, end, n in publication.pairs})
+    written = SegmentChange.objects.filter(
+        publication=publication,
+        customer_id__gt=publication.written_to,
+        customer_id__lte=up_to,
+        from_segment__isnull=False,
+    )
+    for start, end, n in (
+        written.values_list("from_segment", "to_segment")
+        .annotate(n=Count("pk"))
+        .order_by()
+    ):
+        pairs[start, end] += n
+    return [[start, end, n] for (start, end), n in sorted(pairs.items())]
 
 
 def _insert(publication: Publication, found: QuerySet[Membership]) -> int:

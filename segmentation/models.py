@@ -12,6 +12,7 @@ from segmentation.reading_models import (
     Correction,
     EmotionProfile,
     EmotionScore,
+    KeptMood,
     ReadingMark,
     SensitiveMatter,
     family_choices,
@@ -147,6 +148,8 @@ class Publication(models.Model):
     # How many changed segment, and how many got their first one.
     moved = models.PositiveIntegerField(default=0)
     newly_sorted = models.PositiveIntegerField(default=0)
+    # Of those who moved: [[from segment, to segment, customers], ...], by id.
+    pairs = models.JSONField(default=list)
 
     class Meta:
         ordering = ["-pk"]
@@ -365,6 +368,13 @@ class SegmentChange(models.Model):
             models.Index(
                 fields=["at", "from_segment", "to_segment"], name="changes_at"
             ),
+            # The few by news or by hand, without the many of each run. The field that
+            # is empty goes first, else SQLite takes the constraint's index.
+            models.Index(
+                fields=["publication", "at", "folded", "from_segment", "to_segment"],
+                condition=models.Q(publication__isnull=True),
+                name="changes_between_runs",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -392,6 +402,7 @@ __all__ = [
     "EmotionProfile",
     "EmotionScore",
     "GroupMember",
+    "KeptMood",
     "MapDot",
     "Membership",
     "News",

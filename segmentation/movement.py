@@ -1,13 +1,20 @@
-"""Who moved between segments from one published run to the next."""
+"""Who moved between segments: by the run in use and since, and between any two runs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
-from segmentation.models import Membership, Segment, SegmentationRun
+from segmentation.models import (
+    Membership,
+    Publication,
+    Segment,
+    SegmentationRun,
+    SegmentChange,
+)
 from segmentation.pictures import curve
 
 LARGEST = 10
@@ -39,7 +46,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
+    """Since the run came into use, and by its coming; from the run before it."""
+
     since: SegmentationRun
+    at: datetime
     sizes: tuple[SegmentSize, ...]
     moves: tuple[Move, ...]
     # The segment that most customers moved into: the picture's one full colour.
@@ -47,29 +57,53 @@ class Movement:
 
 
 def movement(run: SegmentationRun) -> Movement | None:
-    """From the run before to this one; None when there was none."""
-    before = (
-        SegmentationRun.objects.filter(
-            state=SegmentationRun.State.SUPERSEDED, published_at__lt=run.published_at
-        )
-        .order_by("-published_at")
-        .first()
-    )
-    if before is None:
+    """By the run in use and since, from what is written down; None without one before.
+
+    No membership is looked at. Who went on from where the run had put them has moved
+    twice: so it is told month by month, too.
+    """
+    publication = run.publications.select_related("replaces").first()
+    if publication is None or publication.replaces is None:
         return None
     segments = {segment.pk: segment for segment in Segment.objects.all()}
-    then, now = sizes_of(before), sizes_of(run)
-    moves, into = drawn(
-        [pair for pair in pairs_between(before, run) if pair[0] != pair[1]]
-    )
+    then, now = (stated_sizes(one, segments) for one in (publication.replaces, run))
+    moves, into = drawn(_moved_by(publication))
     return Movement(
-        since=before,
+        since=publication.replaces,
+        at=publication.published_at,
         sizes=tuple(
             SegmentSize(segment, then.get(pk, 0), now.get(pk, 0))
             for pk, segment in segments.items()
         ),
         moves=moves,
         into=into,
+    )
+
+
+def _moved_by(publication: Publication) -> list[tuple[int, int, int]]:
+    """Changes by a run that came into use, and by news and hand since; most first."""
+    moved = Counter({(start, end): n for start, end, n in publication.pairs})
+    for start, end, n in changes_since(publication):
+        moved[start, end] += n
+    return sorted(
+        ((start, end, n) for (start, end), n in moved.items()),
+        key=lambda one: (-one[2], one[0], one[1]),
+    )
+
+
+def changes_since(publication: Publication) -> QuerySet[Any]:
+    """From where, to where, how many: by news and by hand since a run came into use."""
+    # At that very moment pins end before it, and news is folded in after it.
+    found = SegmentChange.objects.filter(
+        Q(at__gt=publication.published_at) | Q(folded=True),
+        publication=None,
+        at__gte=publication.published_at,
+        from_segment__isnull=False,
+    )
+    return (
+        found.values_list("from_segment", "to_segment")
+        .annotate(n=Count("pk"))
+        .order_by()
     )
 
 
@@ -126,6 +160,14 @@ def drawn(
         for start, end, count in largest
     )
     return moves, segments[hottest] if hottest else None
+
+
+def stated_sizes(
+    run: SegmentationRun, segments: Mapping[int, Segment]
+) -> dict[int, int]:
+    """Sizes as they are written down with the run; of one replaced, as it was then."""
+    sizes = run.quality.get("sizes", {})
+    return {pk: sizes.get(segment.key, 0) for pk, segment in segments.items()}
 
 
 def sizes_of(run: SegmentationRun) -> dict[int, int]:

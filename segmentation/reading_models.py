@@ -80,6 +80,25 @@ class ReadingMark(models.Model):
         return f"read up to interaction {self.read_to}"
 
 
+class KeptMood(models.Model):
+    """How everybody's texts read, as it was worked out last; one row."""
+
+    # Mood.to_json(); empty: there was no text. Not kept yet: no moment.
+    figures = models.JSONField(default=dict)
+    kept_at = models.DateTimeField(null=True, blank=True)
+    # The next one, while it is worked out: since when, up to which moment, how far by
+    # id, and mood.Tally.to_json() of the texts so far.
+    begun_at = models.DateTimeField(null=True, blank=True)
+    as_of = models.DateTimeField(null=True, blank=True)
+    added_to = models.BigIntegerField(default=0)
+    tally = models.JSONField(default=dict)
+    # Somebody is at it; long ago: they died.
+    worked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"mood of {self.kept_at:%Y-%m-%d %H:%M}" if self.kept_at else "no mood"
+
+
 class Correction(models.Model):
     """A person's better reading of one text; the newest that stands wins, all stay."""
 

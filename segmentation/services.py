@@ -45,6 +45,7 @@ from segmentation.models import (
     SegmentationRun,
     SegmentChange,
 )
+from segmentation.mood_keeping import keep_mood_of_fit, mood_waits, work_out_mood
 from segmentation.pins import end_expired_pins, place_by_hand
 from segmentation.places import count_places, nowhere, published_run
 from segmentation.placing import (
@@ -127,6 +128,8 @@ def refresh_if_needed(*, at: datetime) -> RefreshReport | None:
     end_expired_pins(at=at)
     thin_runs(at=at)
     carry_out_open_diagnoses(at=at)
+    if mood_waits(at=at):
+        work_out_mood(at=at)
     if not Customer.objects.exists():
         return None
     scores = score_interactions()
@@ -214,6 +217,7 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     run.model, run.customers = model.to_json(), len(people.ids)
     run.quality = _quality(model, sorting)
     run.quality["drift"] = observed(texts, _named_sizes(sorting.settled), at=at)
+    keep_mood_of_fit(texts, at=at)
     draw_map(
         run,
         people,

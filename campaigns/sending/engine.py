@@ -26,6 +26,8 @@ from campaigns.sending import ledger
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
+from campaigns.under_way import count_under_way
+from segmentation.mood_keeping import mood_waits, work_out_mood
 from segmentation.pins import end_expired_pins
 
 log = logging.getLogger(__name__)
@@ -71,13 +73,14 @@ class EngineReport:
 
 
 def tick(*, at: datetime) -> list[int]:
-    """Housekeeping: take up what died, launch what is due, end what is done.
+    """Housekeeping: take up what died, launch what is due, end what is done, count.
 
     Returns the sends whose audience is still to be written.
     """
     ledger.sweep(now=at)
     launch_due(at=at)
     ledger.finish_sends(now=at)
+    count_under_way(at=at)
     return preparing()
 
 
@@ -206,10 +209,14 @@ class _Engine:
         for name in LANES:
             report.batches += self._pump(name, until=until)
         report.finished = len(ledger.finish_sends(now=self._clock()))
+        count_under_way(at=self._clock())
         # Last: a marketer who looks at a number waits rather than somebody's mail.
         for count_id in open_counts(at=self._clock()):
             report.counting += 1
             carry_on_counting(count_id, until=until)
+        if mood_waits(at=self._clock()):
+            report.counting += 1
+            work_out_mood(at=self._clock(), until=until)
         return report
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:

@@ -5,8 +5,17 @@ import pytest
 from django.db import connection
 
 from segmentation.comparing import MOVERS_SHOWN, compare
-from segmentation.models import SegmentationRun
-from segmentation.movement import changed_places, movement, pairs_between
+from segmentation.models import Segment, SegmentationRun, SegmentChange
+from segmentation.movement import (
+    LARGEST,
+    changed_places,
+    changes_since,
+    movement,
+    pairs_between,
+    sizes_of,
+)
+from segmentation.pins import pin_customer
+from segmentation.publishing import roll_back_to
 
 KEYS = ["frustrated", "anxious", "trusting", "mixed", "unknown"]
 
@@ -100,6 +109,107 @@ def test_the_home_pages_movement_leaves_out_who_stayed(shop, at):
     run = shop.publish({ann: "anxious", ben: "trusting"}, at=at + timedelta(days=1))
     found = movement(run)
     assert len(pairs_between(found.since, run)) == 2
-    assert [(one.start.key, one.end.key) for one in found.moves] == [
-        ("mixed", "trusting")
+    assert moves(run) == [("mixed", "trusting", 1)]
+
+
+def moves(run):
+    run.refresh_from_db()
+    return [(one.start.key, one.end.key, one.customers) for one in movement(run).moves]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_kept_of_a_publication_is_what_a_comparison_counts(shop, at, seed):
+    random, people = Random(seed), shop.add(30)
+
+    def some():
+        return {one: random.choice(KEYS) for one in random.sample(people, 25)}
+
+    before = shop.publish(some(), at=at)
+    run = shop.publish(some(), at=at + timedelta(days=1))
+    counted = [pair for pair in pairs_between(before, run) if pair[0] != pair[1]]
+    found = movement(run)
+    assert (found.since, found.at) == (before, at + timedelta(days=1))
+    assert [(one.start.pk, one.end.pk, one.customers) for one in found.moves] == (
+        counted[:LARGEST]
+    )
+    then, now = sizes_of(before), sizes_of(run)
+    for size in found.sizes:
+        assert size.then == then.get(size.segment.pk, 0)
+        assert size.now == now.get(size.segment.pk, 0)
+
+
+def test_the_first_run_has_moved_nobody(shop, at):
+    (ann,) = shop.add(1)
+    assert movement(shop.publish({ann: "mixed"}, at=at)) is None
+
+
+def test_who_goes_back_to_an_earlier_run_sees_the_movement_back(shop, at, admin_user):
+    ann, ben = shop.add(2)
+    first = shop.publish({ann: "anxious", ben: "mixed"}, at=at)
+    shop.publish({ann: "mixed", ben: "mixed"}, at=at + timedelta(days=1))
+    roll_back_to(first, at=at + timedelta(days=2), by=admin_user)
+    assert moves(first) == [("mixed", "anxious", 1)]
+
+
+@pytest.mark.parametrize("later", [timedelta(), timedelta(hours=1)])
+def test_who_is_folded_or_placed_by_hand_since_has_moved(shop, at, admin_user, later):
+    ann, ben = shop.add(2)
+    shop.publish({ann: "anxious", ben: "mixed"}, at=at)
+    run = shop.publish({ann: "mixed", ben: "mixed"}, at=at + timedelta(days=1))
+    segments = {one.key: one for one in Segment.objects.all()}
+    SegmentChange.objects.create(
+        customer=ann,
+        from_segment=segments["mixed"],
+        to_segment=segments["trusting"],
+        at=run.published_at + later,
+        folded=True,
+    )
+    pin_customer(
+        ben,
+        segment=segments["anxious"],
+        reason="She rang",
+        by=admin_user,
+        at=run.published_at + timedelta(hours=2),
+    )
+    assert sorted(moves(run)) == [
+        ("anxious", "mixed", 1),
+        ("mixed", "anxious", 1),
+        ("mixed", "trusting", 1),
     ]
+    sizes = {one.segment.key: one.now for one in movement(run).sizes if one.now}
+    assert sizes == {"mixed": 1, "anxious": 1}
+
+
+def test_a_pin_that_ended_as_the_run_came_is_no_move_since(shop, at, admin_user):
+    (ann,) = shop.add(1)
+    shop.publish({ann: "anxious"}, at=at)
+    pin_customer(
+        ann,
+        segment=Segment.objects.get(key="mixed"),
+        reason="She rang",
+        by=admin_user,
+        at=at,
+        until=at.date(),
+    )
+    # The pin ends first, at the same moment.
+    run = shop.publish({ann: "trusting"}, at=at + timedelta(days=1))
+    assert moves(run) == [("anxious", "trusting", 1)]
+
+
+def test_the_picture_of_moves_looks_at_no_membership(
+    shop, at, django_assert_num_queries
+):
+    people = shop.add(40)
+    shop.publish(dict.fromkeys(people, "anxious"), at=at)
+    run = shop.publish(dict.fromkeys(people, "mixed"), at=at + timedelta(days=1))
+    with django_assert_num_queries(4) as asked:
+        movement(run)
+    assert [one for one in asked if "segmentation_membership" in one["sql"]] == []
+
+
+def test_changes_between_runs_are_read_from_an_index_of_their_own(shop, at):
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    run = shop.publish(dict.fromkeys(shop.add(3), "mixed"), at=at)
+    assert "changes_between_runs" in changes_since(run.publications.get()).explain()

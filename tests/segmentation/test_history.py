@@ -77,6 +77,43 @@ def test_killed_between_two_chunks_the_rest_is_written_once(shop, at, monkeypatc
     assert (publication.written, publication.newly_sorted) == (True, 8)
 
 
+def test_pairs_are_kept_once_however_often_publishing_is_killed(shop, at, monkeypatch):
+    monkeypatch.setattr(history, "CHUNK", 3)
+    people = shop.add(8)
+    shop.publish(dict.fromkeys(people, "anxious"), at=at)
+    added_up, calls = history._added_up, []
+
+    def dies_in_the_second_chunk(*given, **more):
+        calls.append(added_up(*given, **more))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return calls[-1]
+
+    monkeypatch.setattr(history, "_added_up", dies_in_the_second_chunk)
+    places = dict.fromkeys(people, "mixed") | {people[7]: "trusting"}
+    with pytest.raises(KeyboardInterrupt):
+        shop.publish(places, at=at + timedelta(days=1))
+    start, mixed, trusting = (
+        segment(key).pk for key in ("anxious", "mixed", "trusting")
+    )
+    assert Publication.objects.first().pairs == [[start, mixed, 3]]
+    finish_publications()
+    finish_publications()
+    assert sorted(Publication.objects.first().pairs) == sorted(
+        [[start, mixed, 7], [start, trusting, 1]]
+    )
+
+
+def test_pairs_of_before_they_were_kept_are_added_up_from_the_history(shop, at):
+    ann, ben, cat = shop.add(3)
+    shop.publish({ann: "anxious", ben: "anxious"}, at=at)
+    shop.publish({ann: "mixed", ben: "trusting", cat: "mixed"}, at=at)
+    kept = list(Publication.objects.values_list("pk", "pairs"))
+    Publication.objects.update(pairs=[])
+    import_module("segmentation.migrations.0017_pairs_so_far").add_up(apps, None)
+    assert list(Publication.objects.values_list("pk", "pairs")) == kept
+
+
 def act_at_random(random, shop, people, at, user):
     """One thing that a shop may do: sort, publish, go back, join, object, allow."""
     what = random.choice(["publish"] * 4 + ["back"] * 2 + ["join", "object", "allow"])

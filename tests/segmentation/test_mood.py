@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from customers.models import Customer, Interaction
 from segmentation.emotion.families import FAMILIES
 from segmentation.models import EmotionScore
-from segmentation.mood import compare, read_mood, shares_by_step
+from segmentation.mood import REACH_DAYS, Tally, compare, mood_of, shares_by_step
+from segmentation.mood_keeping import read_mood
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -15,6 +17,16 @@ def one(family: str) -> np.ndarray:
     row = np.zeros(len(FAMILIES))
     row[FAMILIES.index(family)] = 1
     return row
+
+
+def tally(ages, families):
+    found = Tally(newest=NOW)
+    found.add(np.array(ages, float), np.array(families))
+    return found
+
+
+def summed(families):
+    return tally(np.zeros(len(families)), families).between(0, 7)
 
 
 def say(customer: Customer, family: str, days_ago: float) -> None:
@@ -39,20 +51,20 @@ def say(customer: Customer, family: str, days_ago: float) -> None:
 def test_each_step_is_the_mean_of_its_own_texts():
     ages = np.array([1.0, 3.0, 10.0])
     families = np.vstack([one("joy"), one("anger"), one("trust")])
-    shares = shares_by_step(ages, families, step_days=7, steps=2)
+    shares = shares_by_step(tally(ages, families), step_days=7, steps=2)
     assert shares[0][FAMILIES.index("trust")] == 1
     assert shares[1][FAMILIES.index("joy")] == 0.5
 
 
 def test_a_week_without_a_text_shows_the_week_before():
-    shares = shares_by_step(np.array([10.0]), one("joy")[None], step_days=7, steps=2)
+    shares = shares_by_step(tally([10.0], [one("joy")]), step_days=7, steps=2)
     assert (shares[0] == shares[1]).all()
 
 
 def test_a_change_within_its_range_is_not_clear():
     rng = np.random.default_rng(5)
     same = rng.dirichlet(np.ones(9), size=200)
-    changes = compare(same[:100], same[100:])
+    changes = compare(summed(same[:100]), summed(same[100:]))
     assert sum(change.clear for change in changes) <= 1
 
 
@@ -60,9 +72,40 @@ def test_a_family_that_doubled_is_clear():
     now = np.tile(0.8 * one("anger") + 0.2 * one("joy"), (30, 1))
     then = np.tile(0.4 * one("anger") + 0.6 * one("joy"), (30, 1))
     now += np.random.default_rng(1).normal(0, 0.01, now.shape)
-    anger = compare(now, then)[0]
+    anger = compare(summed(now), summed(then))[0]
     assert anger.clear
     assert anger.points == pytest.approx(0.4, abs=0.01)
+
+
+def test_a_mean_and_its_error_come_from_sums_alone():
+    shares = np.random.default_rng(3).dirichlet(np.ones(9), size=500)
+    found = summed(shares)
+    assert found.mean == pytest.approx(shares.mean(axis=0))
+    assert found.error == pytest.approx(shares.std(axis=0, ddof=1) / np.sqrt(500))
+
+
+def test_a_text_on_an_edge_is_in_the_older_step():
+    found = tally([0, 7, 6.999], [one("joy"), one("anger"), one("joy")])
+    assert (found.between(0, 7).n, found.between(7, 14).n) == (2, 1)
+
+
+def test_texts_of_tomorrow_and_of_long_ago_count_for_nothing():
+    found = tally([-0.5, REACH_DAYS, REACH_DAYS - 1], [one("joy")] * 3)
+    assert found.between(0, REACH_DAYS).n == 1
+
+
+def test_texts_added_in_parts_are_texts_added_at_once():
+    random = np.random.default_rng(4)
+    ages, shares = random.uniform(0, 400, 300), random.dirichlet(np.ones(9), size=300)
+    in_parts = tally(ages[:100], shares[:100])
+    kept = Tally.from_json(json.loads(json.dumps(in_parts.to_json())))
+    kept.add(ages[100:], shares[100:])
+    at_once = tally(ages, shares)
+    assert kept.counts.tolist() == at_once.counts.tolist()
+    assert kept.squares == pytest.approx(at_once.squares)
+    assert mood_of(kept, as_of=NOW, stale=False).shares == pytest.approx(
+        mood_of(at_once, as_of=NOW, stale=False).shares
+    )
 
 
 def test_without_a_text_there_is_no_mood(db):
