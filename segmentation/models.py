@@ -190,19 +190,25 @@ class Segment(models.Model):
 class Membership(models.Model):
     """Which segment a customer is in, in one run, and how sure that is."""
 
-    # Indexes of its own only where no other begins with the field: a run writes a row
-    # of every customer, and each index adds to what a row costs.
+    # A run writes a row of every customer. Indexes of its own only where no other
+    # begins with the field. The database checks the customer alone: runs and segments
+    # are never deleted, and to look each of them up took PostgreSQL half of the time.
     run = models.ForeignKey(
         SegmentationRun,
         on_delete=models.CASCADE,
         related_name="memberships",
         db_index=False,
+        db_constraint=False,
     )
     customer = models.ForeignKey(
         Customer, on_delete=models.CASCADE, related_name="memberships"
     )
     segment = models.ForeignKey(
-        Segment, on_delete=models.PROTECT, related_name="memberships", db_index=False
+        Segment,
+        on_delete=models.PROTECT,
+        related_name="memberships",
+        db_index=False,
+        db_constraint=False,
     )
     probability = models.FloatField()
     # Placed by a person: where the run itself has them. Probability, next best and
@@ -214,6 +220,7 @@ class Membership(models.Model):
         null=True,
         blank=True,
         db_index=False,
+        db_constraint=False,
     )
     next_best = models.ForeignKey(
         Segment,
@@ -221,6 +228,7 @@ class Membership(models.Model):
         related_name="+",
         null=True,
         db_index=False,
+        db_constraint=False,
     )
     next_probability = models.FloatField(default=0.0)
     evidence = models.FloatField(default=0.0)

@@ -2,10 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from customers.models import Customer
 from segmentation.bulk_rows import INSTANT, instant, read_columns, write_rows
-from segmentation.models import EmotionProfile
+from segmentation.models import EmotionProfile, Membership
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +84,7 @@ def test_what_the_orm_has_written_is_read_to_the_microsecond(people):
     assert found["composition"] == b"ababab"
 
 
-def test_nothing_found_is_empty_columns(db):
+def test_nothing_found_is_empty_columns():
     found = read_columns(
         EmotionProfile.objects.all(),
         {"as_of": INSTANT, "texts": "i8", "composition": "bytes"},
@@ -92,7 +93,7 @@ def test_nothing_found_is_empty_columns(db):
     assert (found["texts"].dtype, found["composition"]) == (np.dtype("i8"), b"")
 
 
-def test_no_rows_are_no_error(db):
+def test_no_rows_are_no_error():
     write_rows(EmotionProfile, columns([]))
     assert not EmotionProfile.objects.exists()
 
@@ -108,3 +109,22 @@ def test_columns_of_two_lengths_are_refused_and_nothing_is_written(people):
     with pytest.raises(ValueError, match=r"they have \[1, 3\]"):
         write_rows(EmotionProfile, columns(people, valence=[0.0]))
     assert not EmotionProfile.objects.exists()
+
+
+def test_a_place_costs_the_database_one_look_up():
+    """A run writes a million of them; runs and segments are never deleted."""
+    with connection.cursor() as cursor:
+        checked = connection.introspection.get_relations(
+            cursor, Membership._meta.db_table
+        )
+    assert set(checked) == {"customer_id"}
+
+
+def test_profiles_have_room_to_be_rewritten_where_they_are():
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT reloptions FROM pg_class WHERE relname = %s",
+                [EmotionProfile._meta.db_table],
+            )
+            assert cursor.fetchone() == (["fillfactor=45"],)
