@@ -25,6 +25,7 @@ from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import ledger
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
+from customers import searching
 from segmentation.pins import end_expired_pins
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ HEARTBEAT_SECONDS: Final = 5.0
 # After trouble with the database, this long until the next try.
 TROUBLE_SECONDS: Final = 5.0
 FORGET_NODES_AFTER: Final = timedelta(days=1)
+# After an import, a turn's share of making its customers quick to find.
+INDEXING_SECONDS: Final = 1.0
 # One turn of the loop: short, so that due sends and heartbeats are not kept waiting.
 TURN_SECONDS: Final = 5.0
 
@@ -70,13 +73,15 @@ class EngineReport:
 
 
 def tick(*, at: datetime) -> list[int]:
-    """Housekeeping: take up what died, launch what is due, end what is done.
+    """Housekeeping: take up what died, launch what is due, end what is done,
+    take new customers into the search.
 
     Returns the sends whose audience is still to be written.
     """
     ledger.sweep(now=at)
     launch_due(at=at)
     ledger.finish_sends(now=at)
+    searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
     return preparing()
 
 
