@@ -6,6 +6,8 @@ from typing import Any, Final
 from django.db.models import F, Func, TextField
 
 FIELDS: Final = ("first_name", "last_name", "email", "external_id")
+# PostgreSQL's column of them, which no model knows: nobody reads or writes it.
+COLUMN: Final = "search_words"
 # No field holds more signs (an address: RFC 5321), and nobody types more words.
 LONGEST_WORD: Final = 320
 MOST_WORDS: Final = 20
@@ -39,7 +41,7 @@ def sqlite_text(prefix: str = "") -> str:
 
 
 def postgresql_text() -> str:
-    """SQL of a customer's words, to the letter as Words asks for them."""
+    """SQL of a customer's words, for the column that Words asks for."""
     return _POSTGRESQL.format(_SPACED.format(*FIELDS))
 
 
@@ -56,6 +58,7 @@ class Words(Func):
         template = _SQLITE.format("' ' || %(expressions)s")
         return self.as_sql(compiler, connection, template=template, **more)
 
-    def as_postgresql(self, compiler: Any, connection: Any, **more: Any) -> Any:
-        template = _POSTGRESQL.format("' ' || %(expressions)s")
-        return self.as_sql(compiler, connection, template=template, **more)
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:
+        table = self.get_source_expressions()[0].alias
+        quote = connection.ops.quote_name
+        return f"{quote(table)}.{quote(COLUMN)}", ()
