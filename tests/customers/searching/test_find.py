@@ -187,6 +187,25 @@ def test_an_erased_customer_s_words_are_in_the_index_no_more():
 
 
 @on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_day_later_an_erased_customer_s_words_are_not_in_the_file_either(monkeypatch):
+    def written(name):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT block FROM customers_search_data")
+            return any(name.encode() in block for (block,) in cursor.fetchall())
+
+    gone, _ = add("ж"), add("Ada")
+    index_all()
+    gone.delete()
+    index_all()
+    assert written("ж")
+    monkeypatch.setattr(sqlite, "MERGE_AFTER_SECONDS", -1)
+    index_all()
+    assert not written("ж")
+    assert names("ada") == ["Ada"]
+
+
+@on_sqlite
 def test_a_changed_name_and_a_merged_customer_leave_nothing_behind(admin_user, at):
     ada, gone = add("Ada"), add("Quentin")
     index_all()
