@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -35,6 +35,10 @@ from segmentation.showing import readings_of, strongest_family
 from segmentation.why import explain
 
 CURRENT = "current_membership"
+# Customers of whom each is looked up in the segment: a list of a segment's customers
+# takes 5 µs for each of them on SQLite, a look-up 1.6 µs for each that is passed until
+# the list's last page. A million on two cores have it even here, at 0.13 s.
+LARGE = 25_000
 # An order, a visit: nothing to say of it.
 NO_TEXT = "no text"
 
@@ -116,10 +120,12 @@ class SegmentFilter(admin.SimpleListFilter):
             return queryset
         run = published_run()
         asked = segment_called(self.value() or "")
-        if asked is None:
+        if asked is None or run is None:
             return queryset.none()
         members = Membership.objects.filter(run=run, segment=asked)
-        return queryset.filter(pk__in=members.values("customer_id"))
+        if run.quality.get("sizes", {}).get(asked.key, 0) < LARGE:
+            return queryset.filter(pk__in=members.values("customer_id"))
+        return queryset.filter(Exists(members.filter(customer=OuterRef("pk"))))
 
 
 def _place(customer: Customer) -> Membership | None:

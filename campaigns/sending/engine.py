@@ -27,6 +27,7 @@ from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
 from campaigns.under_way import count_under_way
+from customers import searching
 from segmentation.mood_keeping import mood_waits, work_out_mood
 from segmentation.pins import end_expired_pins
 
@@ -38,6 +39,8 @@ HEARTBEAT_SECONDS: Final = 5.0
 # After trouble with the database, this long until the next try.
 TROUBLE_SECONDS: Final = 5.0
 FORGET_NODES_AFTER: Final = timedelta(days=1)
+# After an import, a turn's share of making its customers quick to find.
+INDEXING_SECONDS: Final = 1.0
 # One turn of the loop: short, so that due sends and heartbeats are not kept waiting.
 TURN_SECONDS: Final = 5.0
 
@@ -73,7 +76,8 @@ class EngineReport:
 
 
 def tick(*, at: datetime) -> list[int]:
-    """Housekeeping: take up what died, launch what is due, end what is done, count.
+    """Housekeeping: take up what died, launch what is due, end what is done; count,
+    and take new customers into the search.
 
     Returns the sends whose audience is still to be written.
     """
@@ -81,6 +85,7 @@ def tick(*, at: datetime) -> list[int]:
     launch_due(at=at)
     ledger.finish_sends(now=at)
     count_under_way(at=at)
+    searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
     return preparing()
 
 
@@ -217,6 +222,8 @@ class _Engine:
         if mood_waits(at=self._clock()):
             report.counting += 1
             work_out_mood(at=self._clock(), until=until)
+        if searching.catch_up(until=time.monotonic() + INDEXING_SECONDS):
+            report.counting += 1
         return report
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from customers.models import Interaction
 from customers.services import object_to_profiling
+from segmentation import customer_panel
 from segmentation.customer_panel import profile_panel, timeline_notes
 from segmentation.emotion.families import FAMILIES
 from segmentation.models import Membership, Segment, SegmentationRun
@@ -73,15 +74,21 @@ def test_a_run_of_another_version_says_that_why_comes_later(admin_client, said, 
     assert "Profile over time" not in text
 
 
-@pytest.mark.parametrize("asked", ["trusting", "no such", "\x00"])
-def test_a_segment_there_is_none_of_has_nobody_in_it(admin_client, said, now, asked):
+@pytest.mark.parametrize("large", [0, 25_000])
+@pytest.mark.parametrize("asked", ["trusting", "anxious", "no such", "\x00"])
+def test_a_segment_has_its_customers_in_it_and_no_others(
+    admin_client, said, now, asked, large, monkeypatch
+):
+    monkeypatch.setattr(customer_panel, "LARGE", large)
     ann, *_ = said
     refresh_segments(at=now)
     trusting = Segment.objects.get(key="trusting")
     Membership.objects.filter(customer=ann).update(segment=trusting)
     address = reverse("admin:customers_customer_changelist")
-    text = admin_client.get(address, {"segment": asked}).content.decode()
-    assert ("c0@example.com" in text) == (asked == "trusting")
+    for words in ("", "c0@ex", "zz"):
+        listed = admin_client.get(address, {"segment": asked, "q": words})
+        there = "c0@example.com" in listed.content.decode()
+        assert there == (asked == "trusting" and words != "zz")
 
 
 def test_the_profile_of_the_page_is_one_row(said, now, django_assert_num_queries):

@@ -1,0 +1,230 @@
+"""SQLite: an FTS5 table of trigrams, kept by triggers, whoever writes.
+
+It holds no text, only which trigram is where, by a customer's id. An insert is not
+taken in at once, which would make it nine times as dear, but by catch_up(), thousands
+together: customers after the last one in the index are compared one by one. A trigger
+goes with its table, and Django's migrations rebuild a table to alter a field: make()
+begins anew where one is missing, as nobody has watched since.
+
+What is deleted is found no more at once; that it is also gone from the file takes a
+merge of the whole index (3.5 s of CPU with a million), in pieces, a day later at most.
+"""
+
+import json
+import logging
+import time
+from typing import Any, Final
+
+from django.db import DatabaseError, transaction
+from django.db.models import BooleanField, Lookup
+from django.db.models.expressions import RawSQL
+
+from customers.querysets import CustomerQuerySet
+from customers.searching.words import SHORT, Words, sqlite_text
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "customers_search"
+TABLE: Final = "customers_customer"
+# So many ids are found in 20 ms. What more customers have is soon come by in
+# the table itself, in which a list reads up to its last page.
+COMMON: Final = 50_000
+TAKEN_AT_ONCE: Final = 5_000
+MERGE_AFTER_SECONDS: Final = 86_400
+# Merged in one transaction, 0.1 s: others write in between.
+MERGED_PAGES: Final = 500
+
+# The last customer in the index. Everybody up to it is in the index.
+_LAST: Final = f"(SELECT max(id) FROM {NAME}_docsize)"  # noqa: S608
+_MAKE: Final = (
+    f"CREATE VIRTUAL TABLE {NAME} USING fts5(words, content='', tokenize='trigram')"
+)
+# Since when what is deleted is in the file still, and whether it is being merged away.
+_ERASED: Final = f"{NAME}_erased"
+_MAKE_ERASED: Final = f"CREATE TABLE {_ERASED} (since INTEGER, merging INTEGER)"
+_FORGET: Final = (
+    f"INSERT INTO {NAME} ({NAME}, rowid, words) "  # noqa: S608
+    f"VALUES ('delete', old.id, {sqlite_text('old.')}); "
+    f"UPDATE {_ERASED} SET since = CAST(strftime('%s', 'now') AS INTEGER) "
+    "WHERE since IS NULL;"
+)
+_LEARN: Final = (
+    f"INSERT INTO {NAME} (rowid, words) VALUES (new.id, {sqlite_text('new.')});"  # noqa: S608
+)
+_TRIGGERS: Final = {
+    f"{NAME}_added": (
+        f"AFTER INSERT ON {TABLE} WHEN new.id <= {_LAST} BEGIN {_LEARN} END"
+    ),
+    f"{NAME}_changed": (
+        f"AFTER UPDATE OF first_name, last_name, email, external_id ON {TABLE} "
+        f"WHEN old.id <= {_LAST} AND "
+        "(old.first_name, old.last_name, old.email, old.external_id) IS NOT "
+        "(new.first_name, new.last_name, new.email, new.external_id) "
+        f"BEGIN {_FORGET} {_LEARN} END"
+    ),
+    f"{NAME}_gone": (
+        f"AFTER DELETE ON {TABLE} WHEN old.id <= {_LAST} BEGIN {_FORGET} END"
+    ),
+}
+
+
+class Holds(Lookup):
+    """Words that are like a pattern of GLOB, which knows capitals beyond A to Z only
+    as sets of signs."""
+
+    lookup_name = "holds"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        text, params = self.process_lhs(compiler, connection)
+        return f"{text} GLOB %s", (*params, self.rhs)
+
+    @property
+    def output_field(self) -> Any:
+        return BooleanField()
+
+
+def found(
+    customers: CustomerQuerySet, words: list[str], connection: Any
+) -> CustomerQuerySet:
+    patterns = list(map(_pattern, words))
+    if not _is_there(connection):
+        return _compared(customers, patterns)
+    with connection.cursor() as cursor:
+        # First: who is taken in meanwhile is found twice then, not left out.
+        cursor.execute(f"SELECT coalesce({_LAST}, 0)")
+        last = cursor.fetchone()[0]
+        cursor.execute(
+            f"SELECT rowid FROM {NAME} WHERE {NAME} MATCH %s LIMIT {COMMON}",  # noqa: S608
+            [" AND ".join(map(_phrase, words))],
+        )
+        ids = [pk for (pk,) in cursor.fetchall()]
+    if len(ids) == COMMON:
+        return _compared(customers, patterns)
+    # As a list: the page asks for its keys, then for its rows.
+    globs = f"AND {sqlite_text()} GLOB %s " * len(patterns)
+    return customers.filter(
+        pk__in=RawSQL(  # noqa: S611  what was typed is bound
+            f"SELECT value FROM json_each(%s) UNION ALL "  # noqa: S608
+            f"SELECT id FROM {TABLE} WHERE id > %s {globs}",
+            [json.dumps(ids), last, *patterns],
+        )
+    )
+
+
+def _compared(customers: CustomerQuerySet, patterns: list[str]) -> CustomerQuerySet:
+    for pattern in patterns:
+        customers = customers.filter(Holds(Words(), pattern))
+    return customers
+
+
+def _phrase(word: str) -> str:
+    """For MATCH; spaces make three signs of one or two, see words.sqlite_text()."""
+    quoted = word.rjust(SHORT).replace('"', '""')
+    return f'"{quoted}"'
+
+
+def _pattern(word: str) -> str:
+    begins = " " if len(word) < SHORT else ""
+    return f"*{begins}{''.join(map(_either_case, word))}*"
+
+
+def _either_case(sign: str) -> str:
+    lower = sign.lower()
+    forms = {
+        form
+        for form in (sign, lower, sign.upper())
+        if len(form) == 1 and form.lower() == lower
+    }
+    return f"[{''.join(sorted(forms))}]" if len(forms) > 1 or sign in "*?[" else sign
+
+
+def catch_up(connection: Any, *, until: float) -> int:
+    taken = 0
+    if not _is_there(connection):
+        return taken
+    while time.monotonic() < until and _newcomers_wait(connection):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {NAME} (rowid, words) SELECT id, {sqlite_text()} "  # noqa: S608
+                f"FROM {TABLE} WHERE id > coalesce({_LAST}, 0) "
+                f"ORDER BY id LIMIT {TAKEN_AT_ONCE}"
+            )
+            taken += cursor.rowcount
+    _merge_away(connection, until=until)
+    return taken
+
+
+def _merge_away(connection: Any, *, until: float) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT since, merging FROM {_ERASED}")  # noqa: S608
+        since, merging = cursor.fetchone()
+        if not merging:
+            if since is None or time.time() - since < MERGE_AFTER_SECONDS:
+                return
+            # What is deleted from now on has a day of its own.
+            cursor.execute(f"UPDATE {_ERASED} SET since = NULL, merging = 1")  # noqa: S608
+        while time.monotonic() < until:
+            before = connection.connection.total_changes
+            cursor.execute(
+                f"INSERT INTO {NAME} ({NAME}, rank) VALUES ('merge', -{MERGED_PAGES})"  # noqa: S608
+            )
+            # FTS5's own sign of an end: sqlite.org/fts5.html, "The 'merge' Command".
+            if connection.connection.total_changes - before < 2:
+                cursor.execute(f"UPDATE {_ERASED} SET merging = 0")  # noqa: S608
+                return
+
+
+def _newcomers_wait(connection: Any) -> bool:
+    """Asked before the write, which would wait for other writers for nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT max(id) > coalesce({_LAST}, 0) FROM {TABLE}"  # noqa: S608
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def make(connection: Any) -> None:
+    """Make table and triggers where they are not as above; the table is empty then."""
+    wanted = {
+        name: f"CREATE TRIGGER {name} {body}" for name, body in _TRIGGERS.items()
+    } | {NAME: _MAKE, _ERASED: _MAKE_ERASED}
+    if _kept(connection) == wanted:
+        return
+    drop(connection)
+    try:
+        with transaction.atomic(connection.alias), connection.cursor() as cursor:
+            cursor.execute(_MAKE)
+            cursor.execute(_MAKE_ERASED)
+            cursor.execute(f"INSERT INTO {_ERASED} VALUES (NULL, 0)")  # noqa: S608
+            for name in _TRIGGERS:
+                cursor.execute(wanted[name])
+    except DatabaseError as problem:
+        log.warning(
+            "Searching customers reads all of them: SQLite 3.34 or newer with FTS5 is "
+            "needed, and this Python's is another (%s).",
+            problem,
+        )
+
+
+def drop(connection: Any) -> None:
+    with connection.cursor() as cursor:
+        for name in _TRIGGERS:
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+        for name in (NAME, _ERASED):
+            cursor.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def _kept(connection: Any) -> dict[str, str]:
+    names = [NAME, _ERASED, *_TRIGGERS]
+    marks = ", ".join(["%s"] * len(names))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT name, sql FROM sqlite_master WHERE name IN ({marks})",  # noqa: S608
+            names,
+        )
+        return dict(cursor.fetchall())
+
+
+def _is_there(connection: Any) -> bool:
+    return NAME in _kept(connection)
