@@ -1,11 +1,14 @@
 """The generator and others, loaded by path: tests are not a package."""
 
+import fcntl
 import importlib.util
+import os
 import sys
 import threading
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from django.db import connection
 
@@ -25,8 +28,24 @@ def generator():
 
 
 @pytest.fixture(scope="session")
-def histories():
-    return by_path("histories")
+def read_history(tmp_path_factory):
+    """histories.read_history(), each file once, however many processes test."""
+    histories = by_path("histories")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def read(path):
+        kept = folder / f"{path.name}.npz"
+        with kept.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                np.savez(kept, **vars(histories.read_history(path)))
+        with np.load(kept) as arrays:
+            columns = dict(arrays)
+        return histories.History(**columns | {"customers": int(columns["customers"])})
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 
 @pytest.fixture(scope="module", params=HISTORIES)
-def history(request, shared_data, histories):
-    return histories.read_history(shared_data / f"{request.param}.csv.gz")
+def history(request, shared_data, read_history):
+    return read_history(shared_data / f"{request.param}.csv.gz")
 
 
 @pytest.fixture(scope="module")

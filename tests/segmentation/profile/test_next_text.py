@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 
 @pytest.fixture(scope="module", params=HISTORIES)
-def history(request, shared_data, histories):
+def history(request, shared_data, read_history):
     """Family mixes (n, 9) and customer numbers (n,), by customer, oldest first."""
-    found = histories.read_history(shared_data / f"{request.param}.csv.gz")
+    found = read_history(shared_data / f"{request.param}.csv.gz")
     return found.families, found.text_customer
 
 
