@@ -222,8 +222,7 @@ class _Engine:
         if mood_waits(at=self._clock()):
             report.counting += 1
             work_out_mood(at=self._clock(), until=until)
-        if searching.catch_up(until=time.monotonic() + INDEXING_SECONDS):
-            report.counting += 1
+        searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
         return report
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:
