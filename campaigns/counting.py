@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -28,6 +27,7 @@ from campaigns.audience import (
     people,
     plan_of_campaign,
 )
+from campaigns.errors import DATABASE_AWAY
 from campaigns.models import AudienceCount, Campaign
 from customers.models import Customer
 from segmentation.places import published_run
@@ -171,7 +171,7 @@ def carry_on_counting(count_id: int, *, until: float | None = None) -> bool:
         try:
             if _count_step(count_id):
                 return True
-        except (OperationalError, InterfaceError):
+        except DATABASE_AWAY:
             raise
         except Exception:
             log.exception("audience count %s: this was not foreseen", count_id)

@@ -1,6 +1,12 @@
 """What can go wrong with a campaign, each as a sentence that says what to do next."""
 
 from collections.abc import Sequence
+from typing import Final
+
+from django.db import InterfaceError, OperationalError
+
+# The database does not answer: no one send's trouble, nor one count's.
+DATABASE_AWAY: Final = (OperationalError, InterfaceError)
 
 
 class CampaignsError(ValueError):

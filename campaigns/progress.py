@@ -9,6 +9,7 @@ from django.db.models import Count, Min
 
 from campaigns.models import Batch, Message, Send
 from campaigns.planning import NOBODY_SENDS, sender_is_running
+from campaigns.under_way import states_of
 
 RATE_OVER: Final = timedelta(seconds=60)
 # Below this many seconds a rate is only noise.
@@ -47,13 +48,11 @@ def send_progress(send: Send, *, at: datetime) -> Progress:
     """Count this send's messages now."""
     # By an index, and the rows of the few who were not mailed: else a page of a million
     # messages reads them all.
-    messages = Message.objects.filter(send=send).order_by()
-    states = Counter[str](
-        dict(messages.values_list("state").annotate(count=Count("pk")))
-    )
+    states = states_of(send)
     reasons = Counter[str]()
     for state, reason, count in (
-        messages.filter(state__in=_NOT_SENT)
+        Message.objects.filter(send=send, state__in=_NOT_SENT)
+        .order_by()
         .values_list("state", "reason")
         .annotate(count=Count("pk"))
     ):

@@ -4,6 +4,7 @@ A page counts some thousand messages while it loads. The time grows with them:
 whoever drives the sends counts them every few seconds, and the page says of when.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -74,9 +75,14 @@ def messages_by_state(sends: list[Send]) -> QuerySet[Any]:
     return found.values_list("send", "state").annotate(n=Count("pk")).order_by()
 
 
+def states_of(send: Send) -> Counter[str]:
+    """Its messages by state, now."""
+    return Counter({state: n for _, state, n in messages_by_state([send])})
+
+
 def _count(send: Send, *, at: datetime) -> None:
     began = monotonic()
-    states = {state: n for _, state, n in messages_by_state([send])}
+    states = states_of(send)
     SendCount.objects.update_or_create(
         send=send,
         defaults={

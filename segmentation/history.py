@@ -3,9 +3,10 @@
 import itertools
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import (
@@ -102,20 +103,28 @@ def _new(
 
 def _added_up(publication: Publication, *, up_to: int) -> list[list[int]]:
     """Its pairs, with those just written: after its mark and up to this customer."""
-    pairs = Counter({(start, end): n for start, end, n in publication.pairs})
     written = SegmentChange.objects.filter(
         publication=publication,
         customer_id__gt=publication.written_to,
         customer_id__lte=up_to,
         from_segment__isnull=False,
     )
-    for start, end, n in (
-        written.values_list("from_segment", "to_segment")
-        .annotate(n=Count("pk"))
-        .order_by()
-    ):
-        pairs[start, end] += n
+    pairs = add_up(publication.pairs, by_pair(written))
     return [[start, end, n] for (start, end), n in sorted(pairs.items())]
+
+
+def by_pair(changes: QuerySet[SegmentChange]) -> QuerySet[Any]:
+    """From where, to where, how many."""
+    pairs = changes.values_list("from_segment", "to_segment")
+    return pairs.annotate(n=Count("pk")).order_by()
+
+
+def add_up(*counted: Iterable[Sequence[int]]) -> Counter[tuple[int, int]]:
+    """Changes by pair, from several lists of: from where, to where, how many."""
+    pairs: Counter[tuple[int, int]] = Counter()
+    for start, end, n in itertools.chain(*counted):
+        pairs[start, end] += n
+    return pairs
 
 
 def _insert(publication: Publication, found: QuerySet[Membership]) -> int:

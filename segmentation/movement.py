@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
 
+from segmentation.history import add_up, by_pair
 from segmentation.models import (
     Membership,
     Publication,
@@ -82,9 +83,7 @@ def movement(run: SegmentationRun) -> Movement | None:
 
 def _moved_by(publication: Publication) -> list[tuple[int, int, int]]:
     """Changes by a run that came into use, and by news and hand since; most first."""
-    moved = Counter({(start, end): n for start, end, n in publication.pairs})
-    for start, end, n in changes_since(publication):
-        moved[start, end] += n
+    moved = add_up(publication.pairs, changes_since(publication))
     return sorted(
         ((start, end, n) for (start, end), n in moved.items()),
         key=lambda one: (-one[2], one[0], one[1]),
@@ -100,11 +99,7 @@ def changes_since(publication: Publication) -> QuerySet[Any]:
         at__gte=publication.published_at,
         from_segment__isnull=False,
     )
-    return (
-        found.values_list("from_segment", "to_segment")
-        .annotate(n=Count("pk"))
-        .order_by()
-    )
+    return by_pair(found)
 
 
 def pairs_between(

@@ -53,6 +53,14 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture
+def by_index(db: None) -> None:
+    """A few rows are read as they are: PostgreSQL is told not to."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+
+
+@pytest.fixture
 def at() -> datetime:
     return AT
 

@@ -83,10 +83,16 @@ def tick(*, at: datetime) -> list[int]:
     """
     ledger.sweep(now=at)
     launch_due(at=at)
-    ledger.finish_sends(now=at)
+    wind_up(at=at)
+    return preparing()
+
+
+def wind_up(*, at: datetime) -> list[int]:
+    """What comes after the mail, with a broker and without; the sends that ended."""
+    ended = ledger.finish_sends(now=at)
     count_under_way(at=at)
     searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
-    return preparing()
+    return ended
 
 
 def launch_due(*, at: datetime) -> int:
@@ -213,8 +219,7 @@ class _Engine:
             report.prepared += prepare(send_id, at=self._clock(), until=until)
         for name in LANES:
             report.batches += self._pump(name, until=until)
-        report.finished = len(ledger.finish_sends(now=self._clock()))
-        count_under_way(at=self._clock())
+        report.finished = len(wind_up(at=self._clock()))
         # Last: a marketer who looks at a number waits rather than somebody's mail.
         for count_id in open_counts(at=self._clock()):
             report.counting += 1
@@ -222,7 +227,6 @@ class _Engine:
         if mood_waits(at=self._clock()):
             report.counting += 1
             work_out_mood(at=self._clock(), until=until)
-        searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
         return report
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import InterfaceError, OperationalError
-
-from campaigns.errors import LostLease, ProviderMisconfigured
+from campaigns.errors import DATABASE_AWAY, LostLease, ProviderMisconfigured
 from campaigns.sending import ledger
 
 log = logging.getLogger(__name__)
 
 # Foreseen: each has an answer of its own further out.
-_PASS = (OperationalError, InterfaceError, LostLease, ProviderMisconfigured)
+_PASS = (*DATABASE_AWAY, LostLease, ProviderMisconfigured)
 
 
 @dataclass(slots=True)

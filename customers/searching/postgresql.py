@@ -10,10 +10,14 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import DatabaseError, transaction
-from django.db.models import BooleanField, Lookup
 
 from customers.querysets import CustomerQuerySet
-from customers.searching.words import COLUMN, SHORT, Words, postgresql_text
+from customers.searching.words import (
+    COLUMN,
+    compared,
+    postgresql_text,
+    where_it_may_stand,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,29 +29,14 @@ STATISTICS: Final = 1000
 _PLAIN: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\%_"})
 
 
-class Holds(Lookup):
-    """Words that are like a pattern; the database puts this one, too, in lower case."""
-
-    lookup_name = "holds"
-    prepare_rhs = False
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        text, params = self.process_lhs(compiler, connection)
-        return f"{text} LIKE lower(%s)", (*params, self.rhs)
-
-    @property
-    def output_field(self) -> Any:
-        return BooleanField()
-
-
 def found(
     customers: CustomerQuerySet, words: list[str], connection: Any
 ) -> CustomerQuerySet:
-    for word in words:
-        begins = " " if len(word) < SHORT else ""
-        pattern = f"%{begins}{word.translate(_PLAIN)}%"
-        customers = customers.filter(Holds(Words(), pattern))
-    return customers
+    return compared(customers, map(_pattern, words))
+
+
+def _pattern(word: str) -> str:
+    return f"%{where_it_may_stand(word)}{word.translate(_PLAIN)}%"
 
 
 def catch_up(connection: Any, *, until: float) -> int:

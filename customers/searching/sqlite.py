@@ -18,11 +18,15 @@ import time
 from typing import Any, Final
 
 from django.db import DatabaseError, transaction
-from django.db.models import BooleanField, Lookup
 from django.db.models.expressions import RawSQL
 
 from customers.querysets import CustomerQuerySet
-from customers.searching.words import SHORT, Words, sqlite_text
+from customers.searching.words import (
+    SHORT,
+    compared,
+    sqlite_text,
+    where_it_may_stand,
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,28 +70,12 @@ _TRIGGERS: Final = {
 }
 
 
-class Holds(Lookup):
-    """Words that are like a pattern of GLOB, which knows capitals beyond A to Z only
-    as sets of signs."""
-
-    lookup_name = "holds"
-    prepare_rhs = False
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        text, params = self.process_lhs(compiler, connection)
-        return f"{text} GLOB %s", (*params, self.rhs)
-
-    @property
-    def output_field(self) -> Any:
-        return BooleanField()
-
-
 def found(
     customers: CustomerQuerySet, words: list[str], connection: Any
 ) -> CustomerQuerySet:
     patterns = list(map(_pattern, words))
     if not _is_there(connection):
-        return _compared(customers, patterns)
+        return compared(customers, patterns)
     with connection.cursor() as cursor:
         # First: who is taken in meanwhile is found twice then, not left out.
         cursor.execute(f"SELECT coalesce({_LAST}, 0)")
@@ -98,7 +86,7 @@ def found(
         )
         ids = [pk for (pk,) in cursor.fetchall()]
     if len(ids) == COMMON:
-        return _compared(customers, patterns)
+        return compared(customers, patterns)
     # As a list: the page asks for its keys, then for its rows.
     globs = f"AND {sqlite_text()} GLOB %s " * len(patterns)
     return customers.filter(
@@ -110,12 +98,6 @@ def found(
     )
 
 
-def _compared(customers: CustomerQuerySet, patterns: list[str]) -> CustomerQuerySet:
-    for pattern in patterns:
-        customers = customers.filter(Holds(Words(), pattern))
-    return customers
-
-
 def _phrase(word: str) -> str:
     """For MATCH; spaces make three signs of one or two, see words.sqlite_text()."""
     quoted = word.rjust(SHORT).replace('"', '""')
@@ -123,8 +105,7 @@ def _phrase(word: str) -> str:
 
 
 def _pattern(word: str) -> str:
-    begins = " " if len(word) < SHORT else ""
-    return f"*{begins}{''.join(map(_either_case, word))}*"
+    return f"*{where_it_may_stand(word)}{''.join(map(_either_case, word))}*"
 
 
 def _either_case(sign: str) -> str:

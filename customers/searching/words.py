@@ -1,9 +1,12 @@
 """What is typed, as words to look for; what a customer is looked for in."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
-from django.db.models import F, Func, TextField
+from django.db.models import BooleanField, F, Func, Lookup, TextField
+
+from customers.querysets import CustomerQuerySet
 
 FIELDS: Final = ("first_name", "last_name", "email", "external_id")
 # PostgreSQL's column of them, which no model knows: nobody reads or writes it.
@@ -62,3 +65,36 @@ class Words(Func):
         table = self.get_source_expressions()[0].alias
         quote = connection.ops.quote_name
         return f"{quote(table)}.{quote(COLUMN)}", ()
+
+
+class Holds(Lookup):
+    """Words that are like a pattern: of LIKE in PostgreSQL, which puts it in lower case
+    as it does the words; of GLOB in SQLite, whose LIKE knows no capitals beyond A to Z.
+    """
+
+    lookup_name = "holds"
+    prepare_rhs = False
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> Any:
+        text, params = self.process_lhs(compiler, connection)
+        return f"{text} GLOB %s", (*params, self.rhs)
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        text, params = self.process_lhs(compiler, connection)
+        return f"{text} LIKE lower(%s)", (*params, self.rhs)
+
+    @property
+    def output_field(self) -> Any:
+        return BooleanField()
+
+
+def compared(customers: CustomerQuerySet, patterns: Iterable[str]) -> CustomerQuerySet:
+    """Those whose words are like every pattern."""
+    for pattern in patterns:
+        customers = customers.filter(Holds(Words(), pattern))
+    return customers
+
+
+def where_it_may_stand(word: str) -> str:
+    """What a pattern has before a word: a short one has to stand at a beginning."""
+    return " " if len(word) < SHORT else ""

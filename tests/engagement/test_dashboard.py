@@ -10,15 +10,7 @@ from campaigns import under_way
 from campaigns.models import Message
 from engagement.dashboard import messages_in_doubt
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def by_index():
-    """A few rows are read as they are: PostgreSQL is told not to."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_index")]
 
 
 def test_messages_in_doubt_are_found_by_an_index_of_their_own(send):

@@ -207,9 +207,6 @@ def test_the_picture_of_moves_looks_at_no_membership(
     assert [one for one in asked if "segmentation_membership" in one["sql"]] == []
 
 
-def test_changes_between_runs_are_read_from_an_index_of_their_own(shop, at):
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")
+def test_changes_between_runs_are_read_from_an_index_of_their_own(shop, at, by_index):
     run = shop.publish(dict.fromkeys(shop.add(3), "mixed"), at=at)
     assert "changes_between_runs" in changes_since(run.publications.get()).explain()
