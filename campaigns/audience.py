@@ -337,7 +337,7 @@ def ineligible(
     ids = [pk for pk, _ in people]
     promotion = purpose == EmailTemplate.Purpose.PROMOTION
     if promotion:
-        found.update({pk: ("held", why) for pk, why in held(ids, at=at).items()})
+        found.update({pk: ("held", str(hold)) for pk, hold in held(ids, at=at).items()})
         basis = marketing_basis(ids, at=at)
         for pk in ids:
             if basis.get(pk, Consent.Basis.WITHDRAWN) == Consent.Basis.WITHDRAWN:

@@ -13,6 +13,7 @@ from customers.panels import CUSTOMER_PAGE, Panel
 from segmentation.models import Membership, Segment
 from segmentation.naming import sending_tone
 from segmentation.panels import SEGMENT_PAGE
+from segmentation.places import published_run, surest_members
 
 MEMBERS_OFFERED = 12
 MESSAGES_SHOWN = 15
@@ -35,13 +36,8 @@ def tone_panel(request: HttpRequest, segment: Segment) -> dict[str, Any]:
 
 def email_panel(request: HttpRequest, segment: Segment) -> dict[str, Any]:
     """The email as one of them gets it: ?template= and ?member= choose."""
-    members = list(
-        Membership.objects.filter(
-            run__state="published", segment=segment, run_segment=None
-        )
-        .select_related("customer")
-        .order_by("-probability")[:MEMBERS_OFFERED]
-    )
+    surest = surest_members(published_run(), segment).select_related("customer")
+    members = list(surest[:MEMBERS_OFFERED])
     templates = list(EmailTemplate.objects.all())
     member = _chosen(request, segment) or (members[0].customer if members else None)
     wanted = request.GET.get("template", "")

@@ -1,10 +1,11 @@
 """Doors: customers as facts, suppressions, imports. Every app's facts use FactAdmin."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.paginator import Page, Paginator
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import (
@@ -47,6 +48,12 @@ from customers.templatetags.attune import day, moment
 
 TIMELINE_PAGE = 40
 PAGES_OFFERED = 40
+# Of a search: each page more is tens of thousands of customers looked at for a word
+# that many have.
+PAGES_SEARCHED = 20
+# A list of more customers is in the order they joined: PostgreSQL sorts a million in
+# 0.15 s, SQLite in up to 1.9.
+SORTED_UP_TO = 100_000
 # A bigger file is for import_interactions, which shows its progress.
 UPLOAD_MEGABYTES = 50
 MAY_MERGE = "customers.change_customer"
@@ -55,9 +62,13 @@ MAY_MERGE = "customers.change_customer"
 class UncountedPaginator(Paginator):
     """Pages without counting a million rows first; who wants more of them searches."""
 
+    pages_offered: int
+    # Where a page's rows come from: a list of keys needs no filter a second time.
+    rows: QuerySet[Any]
+
     @cached_property
     def keys(self) -> list[Any]:
-        limit = self.per_page * PAGES_OFFERED
+        limit = self.per_page * self.pages_offered
         found = cast(QuerySet[Any], self.object_list)
         return list(found.values_list("pk", flat=True)[:limit])
 
@@ -69,18 +80,29 @@ class UncountedPaginator(Paginator):
         """By its keys: no search is made twice, and no rows are skipped."""
         number = self.validate_number(number)
         keys = self.keys[(number - 1) * self.per_page : number * self.per_page]
-        found = cast(QuerySet[Any], self.object_list).filter(pk__in=keys)
-        return Page(found, number, self)
+        found = {row.pk: row for row in self.rows.filter(pk__in=keys)}
+        return Page([found[key] for key in keys if key in found], number, self)
 
 
 class FactAdmin(ModelAdmin):
     """Facts are shown, not edited: what happened is not ours to change."""
 
     show_full_result_count = False
-    paginator = UncountedPaginator
     list_per_page = 50
+    list_select_related: ClassVar[list[str]] = []
     list_fullwidth = True
     actions: Sequence[str] | None = None
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: QuerySet[Any], *given: Any, **named: Any
+    ) -> Paginator:
+        paginator = UncountedPaginator(queryset, *given, **named)
+        paginator.rows = self.get_queryset(request)
+        if self.list_select_related:
+            paginator.rows = paginator.rows.select_related(*self.list_select_related)
+        searched = request.GET.get(SEARCH_VAR)
+        paginator.pages_offered = PAGES_SEARCHED if searched else PAGES_OFFERED
+        return paginator
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -98,6 +120,15 @@ class AsRecorded(ChangeList):
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return ["-pk"]
+
+
+class AsJoined(ChangeList):
+    """The order that was asked for where there is one to ask for."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        if self.sortable_by:
+            return list(super().get_ordering(request, queryset))
+        return ["pk"]
 
 
 class LogAdmin(FactAdmin):
@@ -126,6 +157,13 @@ class CustomerAdmin(FactAdmin):
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         return [*CUSTOMER_LIST.filters]
+
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        newest = Customer.objects.order_by("-pk").values_list("pk", flat=True).first()
+        return super().get_sortable_by(request) if (newest or 0) <= SORTED_UP_TO else ()
+
+    def get_changelist(self, request: HttpRequest, **named: Any) -> Any:
+        return AsJoined
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         found: QuerySet[Customer] = super().get_queryset(request)

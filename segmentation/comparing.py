@@ -1,13 +1,21 @@
 """Two runs side by side: sizes, who moved from where to where, figures.
 
-The database adds up; a million memberships come back as at most 72 rows.
+The database adds up; a million memberships come back as at most 72 rows. That takes a
+second, so of large runs the counts are kept with their moment: a fit counts itself
+beside the run in use, the rest a person asks for.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from segmentation.models import Membership, Segment, SegmentationRun
+from segmentation.models import (
+    Membership,
+    RunComparison,
+    Segment,
+    SegmentationRun,
+)
 from segmentation.movement import (
     Move,
     changed_places,
@@ -18,6 +26,8 @@ from segmentation.movement import (
 )
 
 MOVERS_SHOWN = 50
+# Customers of a run that are counted while the page waits, 1 to 2 µs each.
+LIVE_UP_TO = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,35 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """Sizes by segment, and [from, to, customers] of those in both runs, most first.
+
+    at: when they were counted, where that was not now.
+    """
+
+    then: dict[int, int]
+    now: dict[int, int]
+    both: list[tuple[int, int, int]]
+    at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "then": list(self.then.items()),
+            "now": list(self.now.items()),
+            "both": self.both,
+        }
+
+    @classmethod
+    def kept(cls, found: RunComparison) -> "Counts":
+        return cls(
+            then=dict(found.counts["then"]),
+            now=dict(found.counts["now"]),
+            both=[(start, end, n) for start, end, n in found.counts["both"]],
+            at=found.counted_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     before: SegmentationRun
     after: SegmentationRun
@@ -73,8 +112,11 @@ class Comparison:
     pairs: tuple[Pair, ...]
     moves: tuple[Move, ...]
     into: Segment | None
-    # It is still kept of both who was in which segment.
-    kept: bool
+    # It is known who moved from where to where; since when, if not from now.
+    counted: bool
+    counted_at: datetime | None
+    # It is still kept of both who was in which segment, but counting takes its time.
+    may_count: bool
     movers: tuple[Mover, ...]
     figures: tuple[Figure, ...]
 
@@ -90,18 +132,22 @@ class Comparison:
 def compare(before: SegmentationRun, after: SegmentationRun) -> Comparison:
     """What the later run does otherwise than the earlier one."""
     segments = {segment.pk: segment for segment in Segment.objects.all()}
-    kept = not (before.thinned_at or after.thinned_at)
-    then = sizes_of(before) if kept else stated_sizes(before, segments)
-    now = sizes_of(after) if kept else stated_sizes(after, segments)
-    both = pairs_between(before, after) if kept else []
+    there = _places_kept(before, after)
+    counts = _counts(before, after) if there else None
+    then, now = (stated_sizes(one, segments) for one in (before, after))
+    if counts is not None:
+        then, now = counts.then, counts.now
+    both = counts.both if counts is not None else []
     moved = [pair for pair in both if pair[0] != pair[1]]
     moves, into = drawn(moved)
     return Comparison(
         before=before,
         after=after,
-        kept=kept,
+        counted=counts is not None,
+        counted_at=counts.at if counts is not None else None,
+        may_count=there and (counts is None or counts.at is not None),
         rows=tuple(
-            _row(segment, then, now, both if kept else None)
+            _row(segment, then, now, both if counts is not None else None)
             for segment in segments.values()
         ),
         pairs=tuple(
@@ -112,6 +158,37 @@ def compare(before: SegmentationRun, after: SegmentationRun) -> Comparison:
         movers=_movers(before, after, segments) if moved else (),
         figures=_figures(before, after),
     )
+
+
+def keep_counts(
+    before: SegmentationRun, after: SegmentationRun, *, at: datetime
+) -> None:
+    """Count two large runs side by side and keep that; of others nothing is kept."""
+    if _is_large(before, after) and _places_kept(before, after):
+        RunComparison.objects.update_or_create(
+            before=before,
+            after=after,
+            defaults={"counts": _count(before, after).to_json(), "counted_at": at},
+        )
+
+
+def _counts(before: SegmentationRun, after: SegmentationRun) -> Counts | None:
+    if not _is_large(before, after):
+        return _count(before, after)
+    found = RunComparison.objects.filter(before=before, after=after).first()
+    return Counts.kept(found) if found else None
+
+
+def _count(before: SegmentationRun, after: SegmentationRun) -> Counts:
+    return Counts(sizes_of(before), sizes_of(after), pairs_between(before, after))
+
+
+def _is_large(before: SegmentationRun, after: SegmentationRun) -> bool:
+    return max(before.customers, after.customers) > LIVE_UP_TO
+
+
+def _places_kept(before: SegmentationRun, after: SegmentationRun) -> bool:
+    return not (before.thinned_at or after.thinned_at)
 
 
 def _row(

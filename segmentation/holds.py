@@ -1,62 +1,209 @@
 """Who gets no promotion now, and why: an open complaint, fresh anger.
 
-Holds start at once and wait for nobody's judgement. Source: method.md 3.5; here the
-part of it that needs no case management.
+Holds start at once and wait for nobody's judgement; they end slowly. That a case was
+closed is on nobody's record here: a good mark after it says so, or time.
+Source: method.md 3.5; docs/method.md, "Holds".
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 
 from customers.models import Interaction
 from segmentation.emotion.families import FAMILIES
-from segmentation.frames import unpack_sums
-from segmentation.models import EmotionProfile, EmotionScore
-from segmentation.profile.shrinkage import later_negativity
-from segmentation.sensitive_matters import silenced
+from segmentation.frames import families_of, load_people, load_texts, unpack_sums
+from segmentation.models import EmotionProfile, EmotionScore, SegmentationRun
+from segmentation.profile.behaviour import rating_deed
+from segmentation.profile.decay import FAST_DAYS, decay
+from segmentation.profile.shrinkage import later_negativity, usual_negativity
+from segmentation.profile.unhappiness import LINE, SLOWER_BY, is_evident, lingers
+from segmentation.reading_mark import unscored
+from segmentation.sensitive_matters import REASON, silenced
 
 HOLD: Final = timedelta(days=14)
-# State negativity N over this line, method.md 1.4. It is on the 30-day clock, so it
-# counts only while there was a text within that half-life.
-NEGATIVITY_LINE: Final = 0.45
-FRESH: Final = timedelta(days=30)
-# CSAT and stars of 1 and 2, on whatever scale: the lowest two marks of any.
+# What is said once in great anger, wherever it is said.
+PEAK_HOLD: Final = timedelta(days=7)
+PEAK_SHARE: Final = 0.8
+# A good mark after it ends a hold so much later.
+SETTLED_AFTER: Final = timedelta(days=3)
+# CSAT and stars of 1 and 2, on whatever scale: the lowest two marks of any. Would you
+# recommend us: 4 of 10 and less, told by the channel's name.
 LOW_RATING: Final = 2
+LOW_OF_TEN: Final = 4
+OF_TEN: Final = "nps"
 # One text reads as negative when anger, anxiety and sadness hold half of it.
 NEGATIVE_SHARE: Final = 0.5
 ONE_DAY: Final = timedelta(days=1)
+# Long enough for the fast clock to forget what began a hold.
+LOOK_BACK: Final = timedelta(days=180)
 RATED: Final = ("review", "survey", "ticket", "chat", "return")
+# Asked once a case is closed; a good mark for a product settles nothing.
+ASKED_AFTER: Final = ("survey", "ticket", "chat")
 COMPLAINTS: Final = {
     "ticket": "a ticket",
     "chat": "a chat",
     "reply": "a reply",
     "return": "a return",
 }
+_OTHER_TEXTS: Final = {
+    "review": "a review",
+    "survey": "a survey",
+    "social": "a social post",
+    "order": "an order",
+    "visit": "a visit",
+}
 _NEGATIVE: Final = [FAMILIES.index(name) for name in ("anger", "anxiety", "sadness")]
 _READS: Final = ("angry", "anxious", "sad")
+UNHAPPY: Final = "what they wrote lately reads as unhappy"
+FADING: Final = "what they wrote lately reads as unhappy, and that fades only slowly"
 
 
-def held(customer_ids: Iterable[int], *, at: datetime) -> dict[int, str]:
-    """The customers who are held at that instant, with the reason in words.
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """because: the reason in words. until: it does not end before, where one knows."""
 
-    Four queries whatever the number of customers; call it with some thousands of ids.
-    The strongest reason wins: a message for a person, then a complaint, then a low
-    rating, then the profile.
+    because: str
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        return self.because
+
+
+class _Started(NamedTuple):
+    """What started a hold; the greatest of several is the one that is named."""
+
+    rank: int
+    at: datetime
+    until: datetime
+    because: str
+
+
+@dataclass(slots=True)
+class _Facts:
+    """Of one customer: what started holds, and the moments of good marks."""
+
+    started: list[_Started]
+    good: list[datetime]
+
+    def standing(self, *, at: datetime) -> list[_Started]:
+        """What holds at that instant, with the end that a good mark has brought."""
+        ends = [one._replace(until=self._end(one)) for one in self.started]
+        return [one for one in ends if one.until > at]
+
+    def settled_at(self, *, at: datetime) -> datetime | None:
+        """The newest good mark that has ended what was before it."""
+        ended = [one for one in self.good if one + SETTLED_AFTER <= at]
+        return max(ended, default=None)
+
+    def _end(self, one: _Started) -> datetime:
+        after = [good for good in self.good if good > one.at]
+        return min([one.until, *(good + SETTLED_AFTER for good in after)])
+
+
+def held(customer_ids: Iterable[int], *, at: datetime) -> dict[int, Hold]:
+    """The customers who are held at that instant, with the reason.
+
+    Six queries whatever the number of customers, and four more where some are just
+    under the line; call it with some thousands of ids. The strongest reason wins: a
+    message for a person, then a complaint, then a low rating, then one text in great
+    anger, then the profile, then a complaint that was not read yet.
     """
     ids = list(customer_ids)
-    reasons = _by_profile(ids, at=at)
-    reasons.update(_by_rating(ids, at=at))
-    reasons.update(_by_complaint(ids, at=at))
-    reasons.update(silenced(ids, at=at))
-    return reasons
+    holds = _by_unread(ids, at=at) | _by_profile(ids, at=at)
+    for pk, facts in _facts(ids, since=at - HOLD, at=at).items():
+        standing = facts.standing(at=at)
+        if standing:
+            strongest = max(standing)
+            holds[pk] = Hold(strongest.because, strongest.until)
+    for pk, until in silenced(ids, at=at).items():
+        holds[pk] = Hold(REASON, until)
+    return holds
 
 
-def _by_profile(ids: list[int], *, at: datetime) -> dict[int, str]:
+def _by_unread(ids: list[int], *, at: datetime) -> dict[int, Hold]:
+    """Whoever complained in words that wait to be read: it may be anger."""
+    rows = (
+        unscored()
+        .filter(
+            customer_id__in=ids,
+            occurred_at__gt=at - HOLD,
+            occurred_at__lte=at,
+            kind__in=COMPLAINTS,
+        )
+        .order_by("occurred_at")
+        .values_list("customer_id", "kind", "occurred_at")
+    )
+    return {
+        pk: Hold(f"{COMPLAINTS[kind]} of {_day(when)} that was not read yet")
+        for pk, kind, when in rows
+    }
+
+
+def _facts(ids: Sequence[int], *, since: datetime, at: datetime) -> dict[int, _Facts]:
+    found: dict[int, _Facts] = defaultdict(lambda: _Facts([], []))
+    _add_marks(found, ids, since=since, at=at)
+    _add_texts(found, ids, since=since, at=at)
+    return found
+
+
+def _add_marks(
+    found: dict[int, _Facts], ids: Sequence[int], *, since: datetime, at: datetime
+) -> None:
+    rows = Interaction.objects.filter(
+        customer_id__in=ids,
+        occurred_at__gt=since,
+        occurred_at__lte=at,
+        rating__isnull=False,
+        kind__in=RATED,
+    ).values_list("customer_id", "rating", "kind", "channel", "occurred_at")
+    for customer, mark, kind, channel, when in rows:
+        rating = cast("float", mark)
+        of_ten = kind == "survey" and channel.casefold() == OF_TEN
+        if rating <= (LOW_OF_TEN if of_ten else LOW_RATING):
+            because = f"a {kind} rated {rating:g} on {_day(when)}"
+            found[customer].started.append(_Started(1, when, when + HOLD, because))
+        elif kind in ASKED_AFTER and _is_good(rating, of_ten=of_ten):
+            found[customer].good.append(when)
+
+
+def _is_good(rating: float, *, of_ten: bool) -> bool:
+    # 5 of 10 is no 5 of 5.
+    return rating_deed(rating) == "high rating" and not (of_ten and rating <= 5)
+
+
+def _add_texts(
+    found: dict[int, _Facts], ids: Sequence[int], *, since: datetime, at: datetime
+) -> None:
+    rows = (
+        EmotionScore.objects.filter(
+            customer_id__in=ids, occurred_at__gt=since, occurred_at__lte=at
+        )
+        .exclude(families=b"")
+        .values_list("customer_id", "kind", "families", "occurred_at")
+    )
+    for customer, kind, stored, when in rows:
+        negative = families_of(stored)[_NEGATIVE]
+        reads = f"that reads as {_READS[int(negative.argmax())]} on {_day(when)}"
+        if kind in COMPLAINTS and negative.sum() >= NEGATIVE_SHARE:
+            because = f"{COMPLAINTS[kind]} {reads}"
+            found[customer].started.append(_Started(2, when, when + HOLD, because))
+        elif kind in _OTHER_TEXTS and negative.sum() >= PEAK_SHARE:
+            because = f"{_OTHER_TEXTS[kind]} {reads}"
+            found[customer].started.append(_Started(0, when, when + PEAK_HOLD, because))
+
+
+def _by_profile(ids: list[int], *, at: datetime) -> dict[int, Hold]:
+    line = _line_in_use()
     rows = list(
         EmotionProfile.objects.filter(
-            customer_id__in=ids, last_text_at__gt=at - FRESH, last_text_at__lte=at
+            customer_id__in=ids,
+            last_text_at__lte=at,
+            # It only falls while nothing is read.
+            negativity__gte=line - SLOWER_BY,
         ).values_list("customer_id", "as_of", "state", "negativity")
     )
     if not rows:
@@ -64,50 +211,49 @@ def _by_profile(ids: list[int], *, at: datetime) -> dict[int, str]:
     who, moments, states, known = zip(*rows, strict=True)
     # As of now: a profile is as old as the last news of its customer.
     days = np.array([max(0.0, (at - moment) / ONE_DAY) for moment in moments])
-    now = later_negativity(unpack_sums(states), np.array(known), days)
-    over = np.array(who)[now > NEGATIVITY_LINE].tolist()
-    return dict.fromkeys(over, "what they wrote lately reads as unhappy")
-
-
-def _by_rating(ids: list[int], *, at: datetime) -> dict[int, str]:
-    rows = (
-        Interaction.objects.filter(
-            customer_id__in=ids,
-            occurred_at__gt=at - HOLD,
-            occurred_at__lte=at,
-            rating__lte=LOW_RATING,
-            kind__in=RATED,
-        )
-        .order_by("occurred_at")
-        .values_list("customer_id", "rating", "kind", "occurred_at")
+    sums, before = unpack_sums(states), np.array(known)
+    now = later_negativity(sums, before, days)
+    evident = is_evident(sums.fast_weight * decay(days, half_life_days=FAST_DAYS))
+    over = np.array(who)[evident & (now > line)].tolist()
+    under = np.flatnonzero(evident & (now <= line) & (now >= line - SLOWER_BY))
+    usual = usual_negativity(sums, before)
+    still = _lingering(
+        {who[row]: float(usual[row]) for row in under.tolist()}, line=line, at=at
     )
-    return {
-        customer: f"a {kind} rated {rating:g} on {_day(when)}"
-        for customer, rating, kind, when in rows
-    }
+    return dict.fromkeys(over, Hold(UNHAPPY)) | dict.fromkeys(still, Hold(FADING))
 
 
-def _by_complaint(ids: list[int], *, at: datetime) -> dict[int, str]:
-    rows = (
-        EmotionScore.objects.filter(
-            customer_id__in=ids,
-            occurred_at__gt=at - HOLD,
-            occurred_at__lte=at,
-            kind__in=COMPLAINTS,
-        )
-        .exclude(families=b"")
-        .order_by("occurred_at")
-        .values_list("customer_id", "kind", "families", "occurred_at")
+def _lingering(usual: dict[int, float], *, line: float, at: datetime) -> list[int]:
+    """Those of these customers whose hold began earlier and has not ended."""
+    if not usual:
+        return []
+    people = load_people(usual)
+    texts = load_texts(people, at=at)
+    facts = _facts(list(usual), since=at - LOOK_BACK, at=at)
+    still = []
+    for row, pk in enumerate(people.ids.tolist()):
+        one = facts.get(pk, _Facts([], []))
+        settled = one.settled_at(at=at)
+        if lingers(
+            texts.of(np.array([row])),
+            usual=usual[pk],
+            line=line,
+            reasons=np.array([(at - each.at) / ONE_DAY for each in one.started]),
+            ends=np.array([(at - each.until) / ONE_DAY for each in one.started]),
+            settled=np.inf if settled is None else (at - settled) / ONE_DAY,
+        ):
+            still.append(pk)
+    return still
+
+
+def _line_in_use() -> float:
+    """The line of the run in use: see hold_line()."""
+    found = (
+        SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED)
+        .values_list("quality__hold_line", flat=True)
+        .first()
     )
-    reasons = {}
-    for customer, kind, stored, when in rows:
-        negative = np.frombuffer(bytes(stored), dtype="<f4")[_NEGATIVE]
-        if float(negative.sum()) >= NEGATIVE_SHARE:
-            feeling = _READS[int(negative.argmax())]
-            reasons[customer] = (
-                f"{COMPLAINTS[kind]} that reads as {feeling} on {_day(when)}"
-            )
-    return reasons
+    return LINE if found is None else float(found)
 
 
 def _day(when: datetime) -> str:

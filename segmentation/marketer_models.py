@@ -202,3 +202,28 @@ class RunDecision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.run}"
+
+
+class RunComparison(models.Model):
+    """How customers stand in two large runs, as it was counted at some moment."""
+
+    before = models.ForeignKey(
+        "segmentation.SegmentationRun",
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+    )
+    after = models.ForeignKey(
+        "segmentation.SegmentationRun", on_delete=models.CASCADE, related_name="+"
+    )
+    counted_at = models.DateTimeField()
+    # Counts.to_json(): sizes and pairs, by the ids of segments.
+    counts = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["before", "after"], name="compared_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.before} beside {self.after}"

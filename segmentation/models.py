@@ -148,7 +148,7 @@ class Publication(models.Model):
     # How many changed segment, and how many got their first one.
     moved = models.PositiveIntegerField(default=0)
     newly_sorted = models.PositiveIntegerField(default=0)
-    # Of those who moved: [[from segment, to segment, customers], ...], by id.
+    # [[from segment, to segment, customers], ...], by id; null: they came from nowhere.
     pairs = models.JSONField(default=list)
 
     class Meta:
@@ -398,6 +398,7 @@ from segmentation.marketer_models import (  # noqa: E402
     EmergentGroup,
     GroupMember,
     Pin,
+    RunComparison,
     RunDecision,
     RunDiagnosis,
     SegmentEdit,
@@ -419,6 +420,7 @@ __all__ = [
     "ReadingMark",
     "RuleSegment",
     "RuleSegmentQuerySet",
+    "RunComparison",
     "RunDecision",
     "RunDiagnosis",
     "Segment",

@@ -85,7 +85,7 @@ def _moved_by(publication: Publication) -> list[tuple[int, int, int]]:
     """Changes by a run that came into use, and by news and hand since; most first."""
     moved = add_up(publication.pairs, changes_since(publication))
     return sorted(
-        ((start, end, n) for (start, end), n in moved.items()),
+        ((start, end, n) for (start, end), n in moved.items() if start is not None),
         key=lambda one: (-one[2], one[0], one[1]),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from segmentation.models import Membership, Segment, SegmentationRun
 
@@ -18,6 +18,19 @@ def segment_called(key: str) -> Segment | None:
     """The segment of a key that somebody sent: compared here, since PostgreSQL takes
     none with a NUL in it."""
     return next((one for one in Segment.objects.all() if one.key == key), None)
+
+
+def surest_members(
+    run: SegmentationRun | None, segment: Segment
+) -> QuerySet[Membership]:
+    """Members of a segment whom the run itself has put there, the surest first.
+
+    Only run and segment by their ids, and this order, are one range of an index: of
+    300,000 members PostgreSQL sorts them all for a question put in another way.
+    """
+    return Membership.objects.filter(
+        run=run, segment=segment, run_segment=None
+    ).order_by("-probability", "pk")
 
 
 def nowhere(unknown: Segment, *, since: datetime) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from typing import Any
 
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
 
 from customers.doors import shown_page
 from segmentation.clustering.anchors import SEGMENTS
-from segmentation.comparing import compare
+from segmentation.comparing import compare, keep_counts
 from segmentation.emotion.families import FAMILIES
 from segmentation.keeping import KEPT_BEFORE
 from segmentation.models import Publication, Segment, SegmentationRun
@@ -131,7 +132,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def compare_runs(request: HttpRequest) -> HttpResponse:
     """Two runs side by side: ?then=3&now=4."""
-    then, now = (_asked_run(request, name) for name in ("then", "now"))
+    then, now = (_asked_run(request.GET.get(name)) for name in ("then", "now"))
     return shown_page(
         request,
         "segmentation/compare.html",
@@ -145,8 +146,15 @@ def compare_runs(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _asked_run(request: HttpRequest, name: str) -> SegmentationRun:
-    asked = request.GET.get(name, "")
-    if not asked.isdecimal():
+@require_POST
+def count_compared(request: HttpRequest) -> HttpResponse:
+    """Count how many moved between two large runs, and show them."""
+    then, now = (_asked_run(request.POST.get(name)) for name in ("then", "now"))
+    keep_counts(then, now, at=timezone.now())
+    return redirect(f"{reverse('segmentation:compare')}?then={then.pk}&now={now.pk}")
+
+
+def _asked_run(asked: str | None) -> SegmentationRun:
+    if asked is None or not asked.isdecimal():
         raise Http404("Two runs are needed to compare: ?then=3&now=4.")
     return get_object_or_404(SegmentationRun, pk=int(asked[:18]))

@@ -78,14 +78,15 @@ def clear_matter(matter: SensitiveMatter, *, by: Any, at: datetime) -> None:
     )
 
 
-def silenced(customer_ids: Iterable[int], *, at: datetime) -> dict[int, str]:
-    """Customers who get no marketing because of such a message, with the reason."""
+def silenced(customer_ids: Iterable[int], *, at: datetime) -> dict[int, datetime]:
+    """Customers who get no marketing because of such a message, and until when."""
     found = (
         _within_silence(at)
         .filter(customer_id__in=list(customer_ids), occurred_at__lte=at)
-        .values_list("customer_id", flat=True)
+        .order_by("occurred_at")
+        .values_list("customer_id", "occurred_at")
     )
-    return dict.fromkeys(found, REASON)
+    return {customer: when + SILENT for customer, when in found}
 
 
 def _within_silence(at: datetime) -> QuerySet[SensitiveMatter]:

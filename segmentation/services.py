@@ -19,6 +19,7 @@ from segmentation.clustering.model import (
     SegmentModel,
     fit_model,
 )
+from segmentation.comparing import keep_counts
 from segmentation.diagnosing import carry_out_open_diagnoses
 from segmentation.drift_watch import observed
 from segmentation.errors import NothingToSort
@@ -56,6 +57,7 @@ from segmentation.placing import (
     standing_in,
     write_profiles,
 )
+from segmentation.profile.unhappiness import hold_line
 from segmentation.publishing import carry_out_open, publish_run
 from segmentation.scoring import (
     Progress,
@@ -216,13 +218,15 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     )
     run.model, run.customers = model.to_json(), len(people.ids)
     run.quality = _quality(model, sorting)
+    scored = sorting.profiles.sums.texts > 0
+    run.quality["hold_line"] = hold_line(sorting.profiles.negativity[scored])
     run.quality["drift"] = observed(texts, _named_sizes(sorting.settled), at=at)
     keep_mood_of_fit(texts, at=at)
     draw_map(
         run,
         people,
         sorting.profiles.composition,
-        sorting.profiles.sums.texts > 0,
+        scored,
         sorting.settled.label,
         before=before,
     )
@@ -237,6 +241,9 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
         place_by_hand(run, at=at)
         count_places(run)
         run.save(update_fields=["quality"])
+    if before is not None:
+        # What a person who has to approve it looks at.
+        keep_counts(before, run, at=at)
     run.waits_because = _why_wait(run.quality) if before else ""
     waits = bool(run.waits_because)
     state = SegmentationRun.State.WAITING if waits else SegmentationRun.State.FITTED

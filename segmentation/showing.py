@@ -22,6 +22,7 @@ from segmentation.pictures import (
     signature_bar,
     sparkline,
 )
+from segmentation.places import surest_members
 
 MEMBERS_SHOWN = 8
 MEMBERS_A_PAGE = 50
@@ -129,12 +130,8 @@ def sentences_of_segment(run: SegmentationRun, segment: Segment) -> list[ShownSe
     """Sentences of sure members that carry the segment's family most, one a person."""
     if not segment.family:
         return []
-    sure = (
-        Membership.objects.filter(run=run, segment=segment, run_segment=None)
-        .order_by("-probability")
-        .values_list("customer_id", flat=True)[:MEMBERS_READ]
-    )
-    best = best_sentences(sure, segment.family)
+    sure = surest_members(run, segment).values_list("customer_id", flat=True)
+    best = best_sentences(sure[:MEMBERS_READ], segment.family)
     shown = sorted(best.values(), key=lambda sentence: -sentence.strength)
     return shown[:SENTENCES_SHOWN]
 

@@ -33,6 +33,7 @@ urlpatterns = [
     admin_page("disagreeing/", views.disagreeing, "disagreeing", SEE),
     admin_page("runs/", run_views.runs, "runs", RUNS),
     admin_page("runs/compare/", run_views.compare_runs, "compare", RUNS),
+    admin_page("runs/compare/count/", run_views.count_compared, "count_compared", RUNS),
     admin_page("runs/<int:pk>/", run_views.run, "run", RUNS),
     admin_page("runs/<int:pk>/approve/", run_decisions.approve, "approve", DECIDE),
     admin_page("runs/<int:pk>/decline/", run_decisions.decline, "decline", DECIDE),

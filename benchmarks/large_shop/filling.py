@@ -313,12 +313,14 @@ def _parts(count: int) -> Iterator[range]:
 
 
 def _settle() -> None:
-    """Sequences after rows with ids of ours, figures for the planner, and that all
-    texts have been read."""
+    """Sequences after rows with ids of ours, figures for the planner, that all texts
+    have been read, and the search index as an engine's turns leave it."""
     from campaigns.models import Message
+    from customers import searching
     from customers.models import Customer, Interaction
     from segmentation.models import EmotionScore, ReadingMark
 
+    searching.catch_up(until=float("inf"))
     newest = Interaction.objects.latest("pk").pk
     version = EmotionScore.objects.latest("pk").analyzer
     ReadingMark.objects.create(pk=1, read_to=newest, reading_at=newest, version=version)

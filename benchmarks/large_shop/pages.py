@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from measure import Taken, take
 
+from customers.admin import PAGES_OFFERED
 from customers.models import Customer
 from segmentation.models import (
     EmergentGroup,
@@ -23,6 +24,7 @@ from segmentation.models import (
 SEED = 5
 LEAST = 3
 PEOPLE_A_PAGE = 50
+NAMES = ["Grace", "Oak", "Bo Maple", "ada", "Li"]
 Address = Callable[[], str]
 
 
@@ -83,17 +85,20 @@ def _of_customers() -> Iterator[tuple[str, Address]]:
     keys = list(Segment.objects.values_list("key", flat=True))
     yield "home", lambda: reverse("admin:index")
     yield "customers", lambda: people
-    last = min(total // PEOPLE_A_PAGE, 150)
+    last = min(total // PEOPLE_A_PAGE, PAGES_OFFERED)
     yield "customers, a later page", lambda: f"{people}?p={chance.randint(2, last)}"
     yield "customers of a segment", lambda: f"{people}?segment={chance.choice(keys)}"
     yield "customers by id", lambda: f"{people}?q=c{anybody():07}"
     yield "customers by part of an address", lambda: f"{people}?q=.{anybody()}@exam"
     yield (
         "customers by name",
-        lambda: (
-            f"{people}?q={chance.choice(['Grace', 'Oak', 'Bo Maple', 'ada', 'Li'])}"
-        ),
+        lambda: f"{people}?q={chance.choice(NAMES)}",
     )
+    yield (
+        "customers of a segment by name",
+        lambda: f"{people}?segment={chance.choice(keys)}&q={chance.choice(NAMES)}",
+    )
+    yield "customers by address, sorted", lambda: f"{people}?q=example&o=2"
     yield "customers by what nobody is called", lambda: f"{people}?q=zq{anybody()}"
     yield "customer", _detail("customers_customer", anybody)
     yield "interactions", lambda: reverse("admin:customers_interaction_changelist")

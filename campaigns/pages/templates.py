@@ -39,9 +39,9 @@ from campaigns.rendering import (
 from campaigns.services import preview_message, send_test
 from customers.doors import shown_page
 from customers.models import Customer
-from segmentation.models import Membership
+from segmentation.models import Segment
 from segmentation.naming import segments_in_tone
-from segmentation.places import published_run
+from segmentation.places import published_run, surest_members
 
 TONE_OF = {tone.key: tone for tone in TONES}
 SIDE_BY_SIDE = 2
@@ -100,11 +100,8 @@ def example_customer(tone: Tone) -> Customer | None:
     run = published_run()
     # A question a segment: each is answered by the first entry of an index.
     surest = [
-        Membership.objects.filter(run=run, segment__key=key, run_segment=None)
-        .select_related("customer")
-        .order_by("-probability")
-        .first()
-        for key in segments_in_tone(tone.key)
+        surest_members(run, segment).select_related("customer").first()
+        for segment in Segment.objects.filter(key__in=segments_in_tone(tone.key))
     ]
     members = [member for member in surest if member is not None]
     if not members:

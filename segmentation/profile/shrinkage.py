@@ -60,12 +60,25 @@ def credibility(weight: FloatArray, kappa: float) -> FloatArray:
 
 def negativity(sums: ProfileSums, mix: FloatArray) -> FloatArray:
     """Negative mass on the 30-day clock, with 1.5 texts of the population's mean."""
-    usual = float(negative_mass(mix[None, :])[0])
+    return negativity_beside(sums, float(negative_mass(mix[None, :])[0]))
+
+
+def negativity_beside(sums: ProfileSums, usual: FloatArray | float) -> FloatArray:
+    """The same; usual: the population's negative mass, one number or (n,)."""
     fresh = negative_mass(sums.fast_families)
     shrunk: FloatArray = (fresh + FAST_PSEUDO_WEIGHT * usual) / (
         sums.fast_weight + FAST_PSEUDO_WEIGHT
     )
     return shrunk
+
+
+def usual_negativity(sums: ProfileSums, known: FloatArray) -> FloatArray:
+    """The population's negative mass, (n,), that negativity() had made `known` with."""
+    fresh = negative_mass(sums.fast_families)
+    usual: FloatArray = (
+        known * (sums.fast_weight + FAST_PSEUDO_WEIGHT) - fresh
+    ) / FAST_PSEUDO_WEIGHT
+    return usual
 
 
 def later_negativity(
@@ -75,10 +88,9 @@ def later_negativity(
 
     known: negativity() of these sums. What it says of the population is taken from it.
     """
-    fresh = negative_mass(sums.fast_families)
-    usual = known * (sums.fast_weight + FAST_PSEUDO_WEIGHT) - fresh
     faded = decay(days, half_life_days=FAST_DAYS)
-    later: FloatArray = (fresh * faded + usual) / (
+    fresh = negative_mass(sums.fast_families) * faded
+    later: FloatArray = (fresh + FAST_PSEUDO_WEIGHT * usual_negativity(sums, known)) / (
         sums.fast_weight * faded + FAST_PSEUDO_WEIGHT
     )
     return later

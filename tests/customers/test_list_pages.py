@@ -56,3 +56,30 @@ def test_so_many_pages_of_a_list_are_offered_and_no_more(admin_client, db, monke
         "c5",
     ]
     assert second.context["cl"].paginator.num_pages == 2
+
+
+def test_a_search_offers_fewer_pages_of_those_it_found(admin_client, db, monkeypatch):
+    monkeypatch.setattr(admin, "PAGES_SEARCHED", 2)
+    monkeypatch.setattr(admin.CustomerAdmin, "list_per_page", 2)
+    for number in range(10):
+        name = ("ann", "ben")[number % 2]
+        Customer.objects.create(external_id=f"{name}{number}")
+    listed = reverse("admin:customers_customer_changelist")
+    found = admin_client.get(f"{listed}?q=ann").context["cl"]
+    assert [one.external_id for one in found.result_list] == ["ann0", "ann2"]
+    assert found.paginator.num_pages == 2
+
+
+@pytest.mark.parametrize(
+    ("sorted_up_to", "first"), [(10**6, ["a0", "a1", "a2"]), (0, ["b0", "a1", "b2"])]
+)
+def test_customers_are_sorted_by_address_only_where_that_takes_no_time(
+    admin_client, db, monkeypatch, sorted_up_to, first
+):
+    monkeypatch.setattr(admin, "SORTED_UP_TO", sorted_up_to)
+    for number, name in enumerate(("b0", "a1", "b2", "a0", "a2")):
+        Customer.objects.create(external_id=f"c{number}", email=f"{name}@x.org")
+    listed = reverse("admin:customers_customer_changelist")
+    page = admin_client.get(f"{listed}?o=2")
+    names = [one.email.partition("@")[0] for one in page.context["cl"].result_list]
+    assert names[:3] == first

@@ -4,7 +4,8 @@ from random import Random
 import pytest
 from django.db import connection
 
-from segmentation.comparing import MOVERS_SHOWN, compare
+from segmentation import comparing
+from segmentation.comparing import MOVERS_SHOWN, compare, keep_counts
 from segmentation.models import Segment, SegmentationRun, SegmentChange
 from segmentation.movement import (
     LARGEST,
@@ -69,6 +70,39 @@ def test_the_first_fifty_who_moved_are_named(shop, at):
     assert (found.moved, len(found.movers)) == (60, 50)
 
 
+def test_large_runs_are_compared_by_what_was_counted_and_when(shop, at, monkeypatch):
+    monkeypatch.setattr(comparing, "LIVE_UP_TO", 3)
+    people = shop.add(4)
+    before = shop.sort(dict.fromkeys(people, "anxious"), at=at)
+    after = shop.sort(dict.fromkeys(people, "mixed"), at=at)
+    found = compare(before, after)
+    assert (found.counted, found.may_count, found.moved) == (False, True, 0)
+    assert (row(found, "anxious").then, row(found, "mixed").now) == (4, 4)
+    keep_counts(before, after, at=at)
+    people[0].memberships.filter(run=after).update(
+        segment=Segment.objects.get(key="trusting")
+    )
+    found = compare(before, after)
+    assert (found.counted_at, found.moved) == (at, 4)
+    assert (row(found, "mixed").now, row(found, "anxious").left) == (4, 4)
+    assert len(found.movers) == 4
+    later = at + timedelta(hours=1)
+    keep_counts(before, after, at=later)
+    found = compare(before, after)
+    assert (found.counted_at, row(found, "mixed").now) == (later, 3)
+
+
+def test_of_small_runs_and_of_thinned_ones_no_counts_are_kept(shop, at, monkeypatch):
+    people = shop.add(4)
+    before, after = (shop.sort(dict.fromkeys(people, "mixed"), at=at) for _ in "12")
+    keep_counts(before, after, at=at)
+    monkeypatch.setattr(comparing, "LIVE_UP_TO", 3)
+    before.thinned_at = at
+    keep_counts(before, after, at=at)
+    before.thinned_at = None
+    assert compare(before, after).counted is False
+
+
 def test_of_a_run_that_was_thinned_the_sizes_remain(shop, at):
     people = shop.add(3)
     before = shop.publish(dict.fromkeys(people, "anxious"), at=at)
@@ -77,7 +111,7 @@ def test_of_a_run_that_was_thinned_the_sizes_remain(shop, at):
     SegmentationRun.objects.filter(pk=before.pk).update(thinned_at=at)
     before.refresh_from_db()
     found = compare(before, after)
-    assert not found.kept
+    assert (found.counted, found.may_count) == (False, False)
     assert (row(found, "anxious").then, row(found, "mixed").now) == (3, 3)
     assert found.pairs == found.movers == ()
 

@@ -80,6 +80,7 @@ def test_a_segment_has_its_customers_in_it_and_no_others(
     admin_client, said, now, asked, large, monkeypatch
 ):
     monkeypatch.setattr(customer_panel, "LARGE", large)
+    monkeypatch.setattr(customer_panel, "LARGE_SEARCHED", large)
     ann, *_ = said
     refresh_segments(at=now)
     trusting = Segment.objects.get(key="trusting")

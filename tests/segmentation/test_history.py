@@ -26,6 +26,7 @@ from segmentation.models import (
     SegmentationRun,
     SegmentChange,
 )
+from segmentation.pins import pin_customer
 from segmentation.publishing import publish_run, roll_back_to
 from segmentation.services import forget_inferences
 
@@ -97,6 +98,7 @@ def test_pairs_are_kept_once_however_often_publishing_is_killed(shop, at, monkey
         segment(key).pk for key in ("anxious", "mixed", "trusting")
     )
     assert Publication.objects.first().pairs == [[start, mixed, 3]]
+    assert Publication.objects.last().pairs == [[None, start, 8]]
     finish_publications()
     finish_publications()
     assert sorted(Publication.objects.first().pairs) == sorted(
@@ -111,7 +113,12 @@ def test_pairs_of_before_they_were_kept_are_added_up_from_the_history(shop, at):
     kept = list(Publication.objects.values_list("pk", "pairs"))
     Publication.objects.update(pairs=[])
     import_module("segmentation.migrations.0017_pairs_so_far").add_up(apps, None)
+    first_places = import_module("segmentation.migrations.0020_first_places")
+    for _ in range(2):
+        first_places.add_first_places(apps, None)
     assert list(Publication.objects.values_list("pk", "pairs")) == kept
+    first_places.only_who_moved(apps, None)
+    assert [len(one.pairs) for one in Publication.objects.all()] == [2, 0]
 
 
 def act_at_random(random, shop, people, at, user):
@@ -249,6 +256,31 @@ def test_flows_of_a_month_are_added_up_over_its_runs(shop, at):
         (flow.month, flow.changes) for flow in flows(months_until(at)) if flow.start
     ]
     assert found == [(11, 2)]
+
+
+@pytest.mark.parametrize("counted_live", [0, 5, 50])
+def test_flows_are_the_same_however_many_are_counted_live(
+    shop, at, monkeypatch, counted_live
+):
+    people = shop.add(8)
+    expected = Counter()
+    for month, key in enumerate(("anxious", "mixed", "trusting")):
+        shop.publish(dict.fromkeys(people, key), at=at + timedelta(days=31 * month))
+    pin_customer(
+        people[0],
+        segment=segment("mixed"),
+        reason="Said so on the phone.",
+        by=None,
+        at=at + timedelta(days=70),
+    )
+    months = months_until(at + timedelta(days=80))
+    for change in SegmentChange.objects.all():
+        month = next(index for index, one in enumerate(months) if change.at < one.end)
+        expected[month, change.from_segment_id, change.to_segment_id] += 1
+    monkeypatch.setattr(history, "COUNTED_LIVE", counted_live)
+    found = {(one.month, one.start, one.end): one.changes for one in flows(months)}
+    assert found == expected
+    assert len(found) == 4
 
 
 def test_who_came_and_went_is_listed_newest_first_page_by_page(shop, at):

@@ -17,7 +17,7 @@ from segmentation.frames import (
     profiles_frame,
     unpack_sums,
 )
-from segmentation.holds import held
+from segmentation.holds import UNHAPPY, Hold, held
 from segmentation.models import (
     EmotionProfile,
     EmotionScore,
@@ -192,7 +192,7 @@ def test_fresh_unhappiness_that_was_read_holds_a_customer(cy, at):
     profile = EmotionProfile.objects.get(customer=cy)
     assert profile.last_text_at == at - timedelta(days=14.5)
     assert profile.negativity > 0.45
-    assert held([cy.pk], at=at) == {cy.pk: "what they wrote lately reads as unhappy"}
+    assert held([cy.pk], at=at) == {cy.pk: Hold(UNHAPPY)}
 
 
 def test_nothing_new_means_nothing_to_do(people, at):
