@@ -93,6 +93,9 @@ class FactAdmin(ModelAdmin):
     list_fullwidth = True
     actions: Sequence[str] | None = None
 
+    def get_changelist(self, request: HttpRequest, **named: Any) -> Any:
+        return Keyed
+
     def get_paginator(
         self, request: HttpRequest, queryset: QuerySet[Any], *given: Any, **named: Any
     ) -> Paginator:
@@ -114,7 +117,16 @@ class FactAdmin(ModelAdmin):
         return False
 
 
-class AsRecorded(ChangeList):
+class Keyed(ChangeList):
+    """Also a list of one page is asked for once: by its keys."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.multi_page:
+            self.result_list = self.paginator.page(1).object_list
+
+
+class AsRecorded(Keyed):
     """What was recorded last comes first, whatever the address bar asks: by any other
     order millions of rows are sorted for a page of fifty."""
 
@@ -122,7 +134,7 @@ class AsRecorded(ChangeList):
         return ["-pk"]
 
 
-class AsJoined(ChangeList):
+class AsJoined(Keyed):
     """The order that was asked for where there is one to ask for."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.views.main import SEARCH_VAR
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +17,7 @@ from customers.templatetags.attune import chip, segment_name
 from segmentation.clustering.model import OtherFormat
 from segmentation.clustering.wording import how_sure
 from segmentation.course_panel import course_panel
+from segmentation.customer_filters import EvidenceFilter, FamilyFilter, SegmentFilter
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import families_of
 from segmentation.holds import held
@@ -25,24 +25,16 @@ from segmentation.models import (
     EmotionProfile,
     EmotionScore,
     Membership,
-    Segment,
     SegmentationRun,
 )
 from segmentation.panels import SEGMENT_PAGE
 from segmentation.pin_views import pin_panel
 from segmentation.pins import pin_of
-from segmentation.places import published_run, segment_called
 from segmentation.sending_panel import sending_panel
 from segmentation.showing import readings_of, strongest_family
 from segmentation.why import explain
 
 CURRENT = "current_membership"
-# Customers of whom each is looked up in the segment: a list of a segment's customers
-# takes 5 µs for each of them on SQLite, a look-up 1.6 µs for each that is passed until
-# the list's last page. A million on two cores have it even here, at 0.13 s.
-LARGE = 25_000
-# The same with a search, for which more are passed in vain.
-LARGE_SEARCHED = 100_000
 # An order, a visit: nothing to say of it.
 NO_TEXT = "no text"
 
@@ -71,7 +63,7 @@ def install() -> None:
     TIMELINE_NOTES.append(timeline_notes)
     CUSTOMER_LIST.prepare.append(with_membership)
     CUSTOMER_LIST.columns.extend([segment_column, sure_column])
-    CUSTOMER_LIST.filters.append(SegmentFilter)
+    CUSTOMER_LIST.filters.extend([SegmentFilter, FamilyFilter, EvidenceFilter])
 
 
 def with_membership(customers: QuerySet[Customer]) -> QuerySet[Customer]:
@@ -109,29 +101,6 @@ def sure_column(customer: Customer) -> str:
     if place is None or place.segment.key == "unknown":
         return "–"
     return f"{how_sure(place.probability)}, {place.probability:.0%}".replace("%", " %")
-
-
-class SegmentFilter(admin.SimpleListFilter):
-    title = "segment"
-    parameter_name = "segment"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(segment.key, segment.name) for segment in Segment.objects.all()]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Customer]
-    ) -> QuerySet[Customer]:
-        if not self.value():
-            return queryset
-        run = published_run()
-        asked = segment_called(self.value() or "")
-        if asked is None or run is None:
-            return queryset.none()
-        members = Membership.objects.filter(run=run, segment=asked)
-        large = LARGE_SEARCHED if request.GET.get(SEARCH_VAR) else LARGE
-        if run.quality.get("sizes", {}).get(asked.key, 0) < large:
-            return queryset.filter(pk__in=members.values("customer_id"))
-        return queryset.filter(Exists(members.filter(customer=OuterRef("pk"))))
 
 
 def _place(customer: Customer) -> Membership | None:

@@ -6,10 +6,10 @@ from django.utils import timezone
 
 from customers.models import Interaction
 from customers.services import object_to_profiling
-from segmentation import customer_panel
+from segmentation import customer_filters
 from segmentation.customer_panel import profile_panel, timeline_notes
 from segmentation.emotion.families import FAMILIES
-from segmentation.models import Membership, Segment, SegmentationRun
+from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
 from segmentation.services import refresh_segments
 
 
@@ -79,8 +79,8 @@ def test_a_run_of_another_version_says_that_why_comes_later(admin_client, said, 
 def test_a_segment_has_its_customers_in_it_and_no_others(
     admin_client, said, now, asked, large, monkeypatch
 ):
-    monkeypatch.setattr(customer_panel, "LARGE", large)
-    monkeypatch.setattr(customer_panel, "LARGE_SEARCHED", large)
+    monkeypatch.setattr(customer_filters, "LARGE", large)
+    monkeypatch.setattr(customer_filters, "LARGE_NARROWED", large)
     ann, *_ = said
     refresh_segments(at=now)
     trusting = Segment.objects.get(key="trusting")
@@ -98,3 +98,38 @@ def test_the_profile_of_the_page_is_one_row(said, now, django_assert_num_queries
     with django_assert_num_queries(1):
         shown = profile_panel(None, ann)
     assert [family for family, *_ in shown["rows"]] == list(FAMILIES)
+
+
+@pytest.fixture
+def listed(admin_client):
+    def found(**asked):
+        address = reverse("admin:customers_customer_changelist")
+        page = admin_client.get(address, asked).context["cl"].result_list
+        return {one.external_id for one in page}
+
+    return found
+
+
+def test_customers_are_found_by_what_stands_out_in_their_words(shop, said, listed, now):
+    ben, cat, _ = shop.add(3)
+    shop.read(ben, now - timedelta(days=3), family="anger")
+    shop.read(cat, now - timedelta(days=3), family="anger")
+    refresh_segments(at=now)
+    assert listed(emotion="joy") == {"c0"}
+    assert listed(emotion="anger") == {"c1", "c2"}
+    assert listed(emotion="sadness") == set()
+    assert listed(emotion="no such") == {"c0", "c1", "c2", "c3"}
+
+
+def test_customers_are_found_by_how_much_they_said(shop, said, listed, now):
+    ben, *_ = shop.add(2)
+    for day in range(9):
+        shop.read(ben, now - timedelta(days=day), family="anger")
+    refresh_segments(at=now)
+    assert listed(evidence="some") == {"c0"}
+    assert listed(evidence="much") == {"c1"}
+    assert listed(evidence="none") == {"c2"}
+    assert listed(evidence="no such") == {"c0", "c1", "c2"}
+    EmotionProfile.objects.update(evidence=0.49)
+    assert listed(evidence="little") == {"c0", "c1"}
+    assert listed(evidence="little", emotion="anger") == {"c1"}
