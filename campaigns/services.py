@@ -62,6 +62,7 @@ __all__ = [
     "send_test",
     "sender_is_running",
     "settle_in_doubt",
+    "something_is_handed_over",
     "starter_template",
     "web_view_of",
 ]
@@ -147,6 +148,12 @@ def _locked(send: Send, states: tuple[Send.State, ...], done: str) -> Send:
 
 def _open_batches(send: Send) -> QuerySet[Batch]:
     return Batch.objects.filter(send=send, state__in=OPEN_BATCHES)
+
+
+def something_is_handed_over() -> bool:
+    """Is a mail on its way at this moment, so that its provider's name for it is not
+    known yet?"""
+    return Batch.objects.filter(state=Batch.State.HANDING_OVER).exists()
 
 
 def confirm_accepted(public_id: int, *, at: datetime) -> bool:

@@ -23,6 +23,9 @@ task_routes = {
     "segmentation.tasks.carry_out_decision": {"queue": f"{_prefix}control"},
     "segmentation.tasks.*": {"queue": f"{_prefix}ml"},
     "engagement.tasks.count_reports": {"queue": f"{_prefix}ml"},
+    # Somebody may have said no: not behind a long sorting.
+    "engagement.tasks.take_in": {"queue": f"{_prefix}control"},
+    "engagement.tasks.take_in_open": {"queue": f"{_prefix}control"},
 }
 TICK_SECONDS = 5
 beat_schedule = {
@@ -35,6 +38,11 @@ beat_schedule = {
         "task": "engagement.tasks.count_reports",
         "schedule": 60,
         "options": {"expires": 60},
+    },
+    "take-in-webhooks": {
+        "task": "engagement.tasks.take_in_open",
+        "schedule": 30,
+        "options": {"expires": 30},
     },
     "refresh-segments": {
         "task": "segmentation.tasks.refresh",

@@ -1,15 +1,18 @@
-"""Doors: tracking events as facts."""
+"""Doors: tracking events as facts, and reports that could not be taken in."""
 
 from typing import Any
 
 from anymail.signals import EventType
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.text import Truncator
 
-from customers.admin import LogAdmin
+from customers.admin import FactAdmin, LogAdmin
 from customers.templatetags.attune import moment
-from engagement.models import TrackingEvent
+from engagement import inbox
+from engagement.models import DeadLetter, TrackingEvent
 
 # What may be on record; to ask which of them are would read every event.
 EVENT_TYPES = sorted(
@@ -40,3 +43,41 @@ class TrackingEventAdmin(LogAdmin):
     @admin.display(description="When", ordering="occurred_at")
     def when(self, event: TrackingEvent) -> str:
         return moment(event.occurred_at)
+
+
+@admin.action(description="Take in once more", permissions=["retry"])
+def try_again(
+    model_admin: Any, request: HttpRequest, letters: QuerySet[DeadLetter]
+) -> None:
+    """Each by itself; what fails again comes back with why."""
+    chosen = list(letters)
+    for letter in chosen:
+        inbox.try_again(letter, at=timezone.now())
+    messages.info(
+        request,
+        f"{len(chosen)} taken in once more; what failed again is listed here again.",
+    )
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(FactAdmin):
+    list_display = ["failed", "provider", "problem", "said_first"]
+    list_select_related = ["call"]
+    ordering = ["-pk"]
+    sortable_by = ()
+    actions = [try_again]  # type: ignore[list-item]
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("engagement.change_deadletter")
+
+    @admin.display(description="When")
+    def failed(self, letter: DeadLetter) -> str:
+        return moment(letter.failed_at)
+
+    @admin.display(description="Provider")
+    def provider(self, letter: DeadLetter) -> str:
+        return letter.call.provider
+
+    @admin.display(description="What it said")
+    def said_first(self, letter: DeadLetter) -> str:
+        return Truncator(letter.said).chars(120)

@@ -5,8 +5,8 @@ class EngagementConfig(AppConfig):
     name = "engagement"
 
     def ready(self) -> None:
-        from engagement import needs, panels, receivers
+        from engagement import beside, needs, panels
 
-        del receivers  # imported for its receiver
+        beside.install()
         panels.install()
         needs.install()

@@ -12,7 +12,7 @@ from campaigns.models import EngineNode, Message, Send
 from campaigns.under_way import UNDER_WAY, how_far
 from customers.models import Customer
 from engagement.figures import reports_for_page
-from engagement.models import TrackingEvent
+from engagement.models import DeadLetter, TrackingEvent
 from segmentation.clustering.anchors import UNKNOWN
 from segmentation.clustering.drift_words import family_moves
 from segmentation.drift_watch import drift_of
@@ -147,6 +147,7 @@ def _needs(request: HttpRequest, run: SegmentationRun | None) -> list[Need]:
     found = (
         _for_a_person(request),
         _doubt(),
+        _dead_letters(request),
         _sender(),
         _waiting(),
         _drift(request, run),
@@ -205,6 +206,21 @@ def _doubt() -> Need | None:
         "Handed over; nobody knows yet if they were taken. They are not sent again by "
         "themselves.",
         reverse("campaigns:send", args=[send]),
+    )
+
+
+def _dead_letters(request: HttpRequest) -> Need | None:
+    if not request.user.has_perm("engagement.view_deadletter"):
+        return None
+    count = DeadLetter.objects.all()[: COUNTED + 1].count()
+    if not count:
+        return None
+    return Need(
+        "warn",
+        f"{_so_many(count)} report{'s' if count > 1 else ''} of the provider not "
+        "understood",
+        "Everything else that came with them counts. Each is kept with what was wrong.",
+        reverse("admin:engagement_deadletter_changelist"),
     )
 
 

@@ -57,13 +57,18 @@ def count_send(send: Send, *, at: datetime) -> SendFigures:
     return kept
 
 
-def count_what_moved(*, at: datetime) -> int:
-    """Count the large sends of which something is new since; returns how many."""
+def count_what_moved(*, at: datetime, until: float = float("inf")) -> int:
+    """Count the large sends of which something is new since; returns how many.
+
+    until: begin no further one after this time.monotonic().
+    """
     followed = Send.objects.filter(
         audience_size__gt=COUNTED_AT_ONCE, scheduled_at__gte=at - FOLLOWED_FOR
     ).select_related("figures")
     counted = 0
     for send in followed.order_by("pk"):
+        if monotonic() >= until:
+            break
         kept: SendFigures | None = getattr(send, "figures", None)
         if kept is None or (_may_again(kept, at=at) and _has_moved(send, kept)):
             count_send(send, at=at)

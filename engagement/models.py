@@ -75,3 +75,62 @@ class SendFigures(models.Model):
 
     def __str__(self) -> str:
         return f"figures of send {self.send_id}"
+
+
+class WebhookCall(models.Model):
+    """What a provider has posted, as it came: kept once, whatever becomes of it."""
+
+    # Its name in the address: "postmark".
+    provider = models.CharField(max_length=40)
+    body = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    content_type = models.CharField(max_length=200)
+    # What its events are read with; never who it logged in as.
+    headers = models.JSONField(default=dict)
+    received_at = models.DateTimeField()
+    # Places of the events that are still to be taken in; null: all of them.
+    left = models.JSONField(null=True)
+    not_before = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "sha256"], name="webhook_kept_once"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["not_before"],
+                condition=models.Q(done_at__isnull=True),
+                name="open_webhooks",
+            ),
+            models.Index(fields=["done_at"], name="webhooks_done"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} at {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+
+class DeadLetter(models.Model):
+    """A report that could not be taken in, and why: kept for a person."""
+
+    call = models.ForeignKey(
+        WebhookCall, on_delete=models.CASCADE, related_name="dead_letters"
+    )
+    # Which of its events; -1: it could not be taken apart.
+    place = models.IntegerField()
+    said = models.TextField()
+    problem = models.TextField()
+    failed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["call", "place"], name="one_letter_an_event"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"a report of {self.call}"

@@ -96,9 +96,14 @@ def record_events(events: Sequence[Event], *, at: datetime) -> list[TrackingEven
         for row, event in new:
             if row.message is not None:
                 _act(row.message, event, at=at)
-            elif event.recipient:
-                _heed_address(event, at=at)
+            else:
+                heed_address(event, at=at)
     return [row for row, _ in new]
+
+
+def without_message(event: Event) -> bool:
+    """Is it told of a message that we know by no name of ours, nor of theirs yet?"""
+    return event.public_id is None and not _messages_of([event])
 
 
 def _messages_of(events: Sequence[Event]) -> dict[int, Message]:
@@ -228,8 +233,10 @@ def _heed_message(message: Message, event: Event, *, at: datetime) -> None:
     )
 
 
-def _heed_address(event: Event, *, at: datetime) -> None:
+def heed_address(event: Event, *, at: datetime) -> None:
     """A provider's report about a mail it can't name: the address still said no."""
+    if not event.recipient:
+        return
     _heed_no(
         event,
         address=event.recipient,

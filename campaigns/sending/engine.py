@@ -16,10 +16,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import OperationalError, close_old_connections
+from django.db import close_old_connections
 from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
+from campaigns.errors import DATABASE_AWAY
 from campaigns.materialising import BULK, due_at, launch_send, materialise
 from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import ledger
@@ -45,6 +46,11 @@ INDEXING_SECONDS: Final = 1.0
 TURN_SECONDS: Final = 5.0
 
 
+# What rooms to the right do beside the mail, each turn: now, and until which
+# time.monotonic(); it returns how much it did.
+BESIDE: Final[list[Callable[[datetime, float], int]]] = []
+
+
 @dataclass(slots=True)
 class EngineReport:
     """What one turn did; nothing at all when idle is true."""
@@ -54,6 +60,7 @@ class EngineReport:
     finished: int = 0
     given_back: int = 0
     counting: int = 0
+    beside: int = 0
     batches: list[Outcome] = field(default_factory=list)
 
     @property
@@ -71,6 +78,7 @@ class EngineReport:
             or self.prepared
             or self.finished
             or self.counting
+            or self.beside
             or self.batches
         )
 
@@ -165,7 +173,7 @@ def run_forever(stop: threading.Event) -> None:
             close_old_connections()
             try:
                 report = engine.turn(seconds=TURN_SECONDS)
-            except OperationalError as trouble:
+            except DATABASE_AWAY as trouble:
                 # A database that restarts, is full or locked: wait, then go on.
                 log.error("the database does not answer: %s", type(trouble).__name__)
                 stop.wait(TROUBLE_SECONDS)
@@ -227,7 +235,17 @@ class _Engine:
         if mood_waits(at=self._clock()):
             report.counting += 1
             work_out_mood(at=self._clock(), until=until)
+        report.beside = sum(self._beside(work, until=until) for work in BESIDE)
         return report
+
+    def _beside(self, work: Callable[[datetime, float], int], *, until: float) -> int:
+        try:
+            return work(self._clock(), until)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            log.exception("what is done beside the mail failed; mail goes on")
+            return 0
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:
         outcomes: list[Outcome] = []

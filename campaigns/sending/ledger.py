@@ -127,6 +127,12 @@ _RECORD: Final = (
 )
 
 
+_NAME: Final = (
+    "UPDATE campaigns_message SET provider_message_id = %s "
+    "WHERE id = %s AND state = 'accepted' AND provider_message_id = ''"
+)
+
+
 def record(
     mails: Sequence[Outgoing],
     results: Sequence[Result],
@@ -157,6 +163,16 @@ def record(
         )
     with connection.cursor() as cursor:
         cursor.executemany(_RECORD, rows)
+        if cursor.rowcount < len(rows):
+            # A report was quicker than the answer: what is left to learn is its name.
+            cursor.executemany(
+                _NAME,
+                [
+                    (result.provider_message_id[:200], mail.message_id)
+                    for mail, result in zip(mails, results, strict=True)
+                    if isinstance(result, Receipt)
+                ],
+            )
 
 
 def _written(result: Result, attempts: int) -> tuple[str, str, str]:

@@ -1,13 +1,12 @@
-"""Anymail's signals become events; the only receivers in the house."""
+"""Anymail's events become ours."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-from anymail.signals import AnymailTrackingEvent, tracking
-from django.dispatch import receiver
-from django.utils import timezone
+from anymail.signals import AnymailTrackingEvent
 
-from engagement.services import CLICKED, OPENED, Event, record_event
+from engagement.services import CLICKED, OPENED, Event
 from engagement.verdict import Hit, judge
 
 # What a provider calls a bounce that may not bounce again, by where it says so. Anymail
@@ -51,46 +50,40 @@ def is_passing(provider: str, said: object) -> bool:
     return known is not None and isinstance(said, Mapping) and known(said)
 
 
-@receiver(tracking)
-def keep_provider_event(
-    sender: object, event: AnymailTrackingEvent, esp_name: str, **kwargs: Any
-) -> None:
-    """Store what a provider reports of one message."""
-    now = timezone.now()
+def event_of(event: AnymailTrackingEvent, *, provider: str, at: datetime) -> Event:
+    """What a provider reports of one message, as this room keeps it.
+
+    at: when it came, for reports that carry no time.
+    """
     verdict, reasons = "", tuple[str, ...]()
     if event.event_type in {OPENED, CLICKED}:
         verdict, reasons = judge(
             Hit(is_click=event.event_type == CLICKED, user_agent=event.user_agent or "")
         )
     metadata = event.metadata or {}
-    provider = esp_name.lower()
-    record_event(
-        Event(
-            event_type=event.event_type,
-            # Some reports carry no time: when it came is then the best that is known.
-            occurred_at=event.timestamp or now,
-            provider=provider,
-            public_id=_public_id(metadata.get(PUBLIC_ID)),
-            provider_message_id=_text(event.message_id),
-            recipient=_text(event.recipient),
-            event_id=_text(event.event_id),
-            verdict=verdict,
-            verdict_reasons=reasons,
-            reject_reason=event.reject_reason or "",
-            passing=is_passing(provider, event.esp_event),
-            detail={
-                key: _text(value)[:500]
-                for key, value in {
-                    "reject_reason": event.reject_reason,
-                    "description": event.description,
-                    "mta_response": event.mta_response,
-                    "url": event.click_url,
-                    "simulated": metadata.get("simulated"),
-                }.items()
-                if value
-            },
-        ),
-        at=now,
+    return Event(
+        event_type=event.event_type,
+        occurred_at=event.timestamp or at,
+        provider=provider,
+        public_id=_public_id(metadata.get(PUBLIC_ID)),
+        provider_message_id=_text(event.message_id),
+        recipient=_text(event.recipient),
+        event_id=_text(event.event_id),
+        verdict=verdict,
+        verdict_reasons=reasons,
+        reject_reason=event.reject_reason or "",
+        passing=is_passing(provider, event.esp_event),
+        detail={
+            key: _text(value)[:500]
+            for key, value in {
+                "reject_reason": event.reject_reason,
+                "description": event.description,
+                "mta_response": event.mta_response,
+                "url": event.click_url,
+                "simulated": metadata.get("simulated"),
+            }.items()
+            if value
+        },
     )
 
 

@@ -1,0 +1,311 @@
+"""Provider reports are received first and taken in afterwards, each event by itself.
+
+The raw body is kept once, in the transaction before the answer; a provider that sends
+it again changes nothing. Events are then taken in by whoever gets to it: the request
+itself for half a second where no broker is, else a worker; an engine or the timetable
+does what was left. One event that cannot be understood, or breaks something, becomes a
+dead letter, and the others count. Source: sending.md 1.7 and 4.5.
+"""
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import parse_qs, urlencode
+
+from anymail import urls as anymail_urls
+from anymail.webhooks.base import AnymailCoreWebhookView
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import URLPattern
+
+from campaigns.errors import DATABASE_AWAY
+from campaigns.services import something_is_handed_over
+from engagement.models import DeadLetter, WebhookCall
+from engagement.provider_events import event_of
+from engagement.services import Event, heed_address, record_events, without_message
+
+log = logging.getLogger(__name__)
+
+# Events of one transaction: other writers are let in between.
+TOGETHER: Final = 100
+# What a provider has to wait for where no worker does it.
+SECONDS_AT_ONCE: Final = 0.5
+# A report may overtake what the provider said when it took the mail.
+ASKED_AGAIN_AFTER: Final = timedelta(seconds=30)
+PLACED_WITHIN: Final = timedelta(minutes=10)
+# Bodies name addresses: they go when nobody can need them any more.
+KEPT_FOR: Final = timedelta(days=30)
+SAID_MOST: Final = 10_000
+# The place of a call that could not be taken apart.
+WHOLE: Final = -1
+_SECRET_HEADERS: Final = {"HTTP_AUTHORIZATION", "HTTP_COOKIE"}
+_TRACKING: Final = "_tracking_webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What could not be understood, as it was said, and why."""
+
+    said: str
+    problem: str
+    # The whole call, and not one event of it.
+    whole: bool = False
+
+
+def tracking_views() -> dict[str, tuple[URLPattern, type[AnymailCoreWebhookView]]]:
+    """What Anymail has for reports on mail sent, by the provider's name in paths."""
+    return {
+        one.name.removesuffix(_TRACKING): (one, one.callback.view_class)  # type: ignore[attr-defined]
+        for one in anymail_urls.urlpatterns
+        if isinstance(one, URLPattern) and one.name and one.name.endswith(_TRACKING)
+    }
+
+
+def keep(provider: str, request: HttpRequest, *, at: datetime) -> None:
+    """Keep what a provider posted, once, and have it taken in."""
+    body = request.body
+    call, _ = WebhookCall.objects.get_or_create(
+        provider=provider,
+        sha256=hashlib.sha256(body).hexdigest(),
+        defaults={
+            "body": body,
+            "content_type": request.META.get("CONTENT_TYPE", "")[:200],
+            "headers": _headers(request),
+            "received_at": at,
+            "not_before": at,
+        },
+    )
+    if call.done_at is None:
+        begin(call, at=at)
+
+
+def begin(call: WebhookCall, *, at: datetime) -> None:
+    """Have it taken in: by a worker, or here for as long as a provider may wait."""
+    if settings.BROKER_URL:
+        # Here and not above: without a broker no page needs Celery.
+        from engagement import tasks
+
+        tasks.wake(tasks.take_in, call.pk)
+        return
+    try:
+        take_in(call.pk, at=at, until=monotonic() + SECONDS_AT_ONCE)
+    except Exception:
+        # It is kept: the provider has done its part.
+        log.exception("webhook call %s was left to the engine", call.pk)
+
+
+def take_in_open(*, at: datetime, until: float = float("inf")) -> int:
+    """What a broker lost, a worker left when it died, or waits for its message."""
+    waiting = WebhookCall.objects.filter(done_at=None, not_before__lte=at)
+    taken = 0
+    for pk in list(waiting.order_by("not_before").values_list("pk", flat=True)[:1000]):
+        if monotonic() >= until:
+            break
+        take_in(pk, at=at, until=until)
+        taken += 1
+    return taken
+
+
+def take_in(call_id: int, *, at: datetime, until: float = float("inf")) -> bool:
+    """Take in the events of one call; twice, or by two at once, is once.
+
+    until: stop at this time.monotonic(), after one transaction at least. Returns
+    whether nothing is left of it.
+    """
+    call = WebhookCall.objects.get(pk=call_id)
+    if call.done_at is not None:
+        return True
+    told = list(_told(call))
+    put_off = set[int]()
+    while True:
+        with transaction.atomic():
+            call = WebhookCall.objects.select_for_update().get(pk=call_id)
+            if call.done_at is not None:
+                return True
+            left = list(range(len(told))) if call.left is None else call.left
+            here = [place for place in left if place not in put_off][:TOGETHER]
+            late = _take(call, {place: told[place] for place in here}, at=at)
+            put_off.update(late)
+            call.left = [one for one in left if one in put_off or one not in here]
+            if not call.left:
+                call.done_at = at
+            elif put_off.issuperset(call.left):
+                call.not_before = at + ASKED_AGAIN_AFTER
+            call.save(update_fields=["left", "done_at", "not_before"])
+        if not call.left or put_off.issuperset(call.left):
+            return not call.left
+        if monotonic() >= until:
+            return False
+
+
+def try_again(letter: DeadLetter, *, at: datetime) -> None:
+    """A person has seen to what was wrong: take this report in once more."""
+    with transaction.atomic():
+        call = WebhookCall.objects.select_for_update().get(pk=letter.call_id)
+        if not DeadLetter.objects.filter(pk=letter.pk).delete()[0]:
+            return
+        if letter.place == WHOLE:
+            call.left = None
+        elif call.left is not None:
+            call.left = sorted({*call.left, letter.place})
+        call.done_at, call.not_before = None, at
+        call.save(update_fields=["left", "done_at", "not_before"])
+    begin(call, at=at)
+
+
+def forget_old_calls(*, at: datetime) -> int:
+    """Delete what was taken in long ago; whatever a person has to look at stays."""
+    old = WebhookCall.objects.filter(done_at__lt=at - KEPT_FOR, dead_letters=None)
+    pks = list(old.order_by("done_at").values_list("pk", flat=True)[:1000])
+    return WebhookCall.objects.filter(pk__in=pks).delete()[0]
+
+
+def _take(
+    call: WebhookCall, told: Mapping[int, Event | Unreadable], *, at: datetime
+) -> set[int]:
+    """Store these events; returns those whose message is not known yet, by place."""
+    late = set[int]()
+    for place, one in told.items():
+        if isinstance(one, Unreadable):
+            where = WHOLE if one.whole else place
+            _bury(call, where, one.said, one.problem, at=at)
+    events = {place: one for place, one in told.items() if isinstance(one, Event)}
+    if at - call.received_at < PLACED_WITHIN and something_is_handed_over():
+        late = {
+            place
+            for place, event in events.items()
+            if event.provider_message_id and without_message(event)
+        }
+    ready = {place: event for place, event in events.items() if place not in late}
+    try:
+        with transaction.atomic():
+            record_events(list(ready.values()), at=at)
+            for place in late:
+                heed_address(events[place], at=at)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        log.exception("webhook call %s: its events are taken one by one", call.pk)
+        _one_by_one(call, events, late, at=at)
+    return late
+
+
+def _one_by_one(
+    call: WebhookCall, events: Mapping[int, Event], late: set[int], *, at: datetime
+) -> None:
+    for place, event in events.items():
+        try:
+            with transaction.atomic():
+                if place in late:
+                    heed_address(event, at=at)
+                else:
+                    record_events([event], at=at)
+        except DATABASE_AWAY:
+            raise
+        except Exception as problem:  # noqa: BLE001  told in the letter
+            late.discard(place)
+            _bury(call, place, repr(event), _in_words(problem), at=at)
+
+
+def _bury(
+    call: WebhookCall, place: int, said: str, problem: str, *, at: datetime
+) -> None:
+    DeadLetter.objects.update_or_create(
+        call=call,
+        place=place,
+        defaults={
+            "said": said.replace("\0", "")[:SAID_MOST],
+            "problem": problem.replace("\0", "")[:SAID_MOST],
+            "failed_at": at,
+        },
+    )
+
+
+def _told(call: WebhookCall) -> Iterator[Event | Unreadable]:
+    """The events of a call, in its order; always the same, whoever reads it."""
+    _, view_class = tracking_views()[call.provider]
+    view = view_class()
+    provider = view.esp_name.lower()
+
+    def read(body: bytes) -> list[Event | Unreadable]:
+        return [
+            event_of(event, provider=provider, at=call.received_at)
+            for event in view.parse_events(_request(call, body))
+        ]
+
+    body = bytes(call.body)
+    try:
+        yield from read(body)
+    except Exception as problem:  # noqa: BLE001  told in the letter
+        pieces = list(_pieces(body, call.content_type))
+        if len(pieces) < 2:
+            yield Unreadable(_text(body), _in_words(problem), whole=True)
+            return
+        for piece in pieces:
+            try:
+                events = read(piece)
+            except Exception as trouble:  # noqa: BLE001  told in the letter
+                events = [Unreadable(_text(piece), _in_words(trouble))]
+            yield from events
+
+
+def _pieces(body: bytes, content_type: str) -> Iterator[bytes]:
+    """The same call, an event at a time: a list, or the one list that is in it."""
+    field = ""
+    try:
+        if content_type.startswith("application/x-www-form-urlencoded"):
+            ((field, (text, *_)), *_) = parse_qs(body.decode()).items()
+        else:
+            text = body.decode()
+        said = json.loads(text)
+    except ValueError:
+        return
+    alone: list[Any] = []
+    if isinstance(said, list):
+        alone = [[one] for one in said]
+    elif isinstance(said, dict):
+        lists = [key for key, value in said.items() if isinstance(value, list)]
+        if len(lists) == 1:
+            alone = [said | {lists[0]: [one]} for one in said[lists[0]]]
+    for piece in map(json.dumps, alone):
+        yield (urlencode({field: piece}) if field else piece).encode()
+
+
+def _request(call: WebhookCall, body: bytes) -> WSGIRequest:
+    """What the provider posted, once more, as Anymail reads it."""
+    return WSGIRequest(
+        {
+            **call.headers,
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/",
+            "SERVER_NAME": "webhook",
+            "SERVER_PORT": "443",
+            "CONTENT_TYPE": call.content_type,
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+        }
+    )
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    return {
+        name: str(value)[:1000]
+        for name, value in request.META.items()
+        if name.startswith("HTTP_") and name not in _SECRET_HEADERS
+    }
+
+
+def _text(body: bytes) -> str:
+    return body.decode(errors="replace")
+
+
+def _in_words(problem: BaseException) -> str:
+    return f"{type(problem).__name__}: {problem}"

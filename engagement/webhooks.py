@@ -1,0 +1,36 @@
+"""The address where a provider reports: received at once, taken in afterwards."""
+
+from typing import Any
+
+from anymail.webhooks.base import AnymailCoreWebhookView
+from django.http import HttpRequest
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from engagement import inbox
+
+
+def provider_webhooks(provider: str) -> list[URLPattern]:
+    """The tracking address of one provider; any other is not found.
+
+    A path of a provider that is not set up would answer everybody with an error.
+    """
+    known = inbox.tracking_views().get(provider)
+    if known is None:
+        return []
+    pattern, view_class = known
+    receiving = _receiving(provider, view_class)
+    return [path(str(pattern.pattern), receiving.as_view(), name=pattern.name)]
+
+
+def _receiving(
+    provider: str, view_class: type[AnymailCoreWebhookView]
+) -> type[AnymailCoreWebhookView]:
+    """Anymail's view, which checks who is calling, but keeps what it says unread."""
+
+    class Receiving(view_class):  # type: ignore[misc, valid-type]
+        def parse_events(self, request: HttpRequest) -> list[Any]:
+            inbox.keep(provider, request, at=timezone.now())
+            return []
+
+    return Receiving
