@@ -171,8 +171,8 @@ class CustomerAdmin(FactAdmin):
         return [*CUSTOMER_LIST.filters]
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
-        newest = Customer.objects.order_by("-pk").values_list("pk", flat=True).first()
-        return super().get_sortable_by(request) if (newest or 0) <= SORTED_UP_TO else ()
+        beyond = Customer.objects.order_by("pk").values("pk")[SORTED_UP_TO:]
+        return () if beyond[:1] else super().get_sortable_by(request)
 
     def get_changelist(self, request: HttpRequest, **named: Any) -> Any:
         return AsJoined

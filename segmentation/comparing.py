@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from segmentation.models import (
-    Membership,
-    RunComparison,
-    Segment,
-    SegmentationRun,
-)
+from customers.models import Customer
+from segmentation.models import RunComparison, Segment, SegmentationRun
 from segmentation.movement import (
     Move,
     changed_places,
@@ -61,8 +57,9 @@ class Pair:
 class Mover:
     """Somebody who is elsewhere now."""
 
-    place: Membership
+    customer: Customer
     came_from: Segment
+    segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +76,14 @@ class Figure:
 class Counts:
     """Sizes by segment, and [from, to, customers] of those in both runs, most first.
 
-    at: when they were counted, where that was not now.
+    movers: [customer, from, to] of the first who moved. at: when they were counted,
+    where that was not now.
     """
 
     then: dict[int, int]
     now: dict[int, int]
     both: list[tuple[int, int, int]]
+    movers: list[tuple[int, int, int]]
     at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +91,7 @@ class Counts:
             "then": list(self.then.items()),
             "now": list(self.now.items()),
             "both": self.both,
+            "movers": self.movers,
         }
 
     @classmethod
@@ -100,6 +100,7 @@ class Counts:
             then=dict(found.counts["then"]),
             now=dict(found.counts["now"]),
             both=[(start, end, n) for start, end, n in found.counts["both"]],
+            movers=[(pk, start, end) for pk, start, end in found.counts["movers"]],
             at=found.counted_at,
         )
 
@@ -133,7 +134,7 @@ def compare(before: SegmentationRun, after: SegmentationRun) -> Comparison:
     """What the later run does otherwise than the earlier one."""
     segments = {segment.pk: segment for segment in Segment.objects.all()}
     there = _places_kept(before, after)
-    counts = _counts(before, after) if there else None
+    counts = _counts(before, after)
     then, now = (stated_sizes(one, segments) for one in (before, after))
     if counts is not None:
         then, now = counts.then, counts.now
@@ -155,7 +156,7 @@ def compare(before: SegmentationRun, after: SegmentationRun) -> Comparison:
         ),
         moves=moves,
         into=into,
-        movers=_movers(before, after, segments) if moved else (),
+        movers=_named(counts.movers, segments) if counts is not None else (),
         figures=_figures(before, after),
     )
 
@@ -163,7 +164,10 @@ def compare(before: SegmentationRun, after: SegmentationRun) -> Comparison:
 def keep_counts(
     before: SegmentationRun, after: SegmentationRun, *, at: datetime
 ) -> None:
-    """Count two large runs side by side and keep that; of others nothing is kept."""
+    """Count two large runs side by side and keep that; of others nothing is kept.
+
+    What is folded in between two of its questions may make a line not add up by one.
+    """
     if _is_large(before, after) and _places_kept(before, after):
         RunComparison.objects.update_or_create(
             before=before,
@@ -174,13 +178,23 @@ def keep_counts(
 
 def _counts(before: SegmentationRun, after: SegmentationRun) -> Counts | None:
     if not _is_large(before, after):
-        return _count(before, after)
+        return _count(before, after) if _places_kept(before, after) else None
     found = RunComparison.objects.filter(before=before, after=after).first()
     return Counts.kept(found) if found else None
 
 
 def _count(before: SegmentationRun, after: SegmentationRun) -> Counts:
-    return Counts(sizes_of(before), sizes_of(after), pairs_between(before, after))
+    moved = (
+        changed_places(before, after)
+        .order_by("customer_id")
+        .values_list("customer_id", "came_from", "segment_id")
+    )
+    return Counts(
+        sizes_of(before),
+        sizes_of(after),
+        pairs_between(before, after),
+        list(moved[:MOVERS_SHOWN]),
+    )
 
 
 def _is_large(before: SegmentationRun, after: SegmentationRun) -> bool:
@@ -217,15 +231,16 @@ def _row(
     )
 
 
-def _movers(
-    before: SegmentationRun, after: SegmentationRun, segments: dict[int, Segment]
+def _named(
+    movers: list[tuple[int, int, int]], segments: dict[int, Segment]
 ) -> tuple[Mover, ...]:
-    places = (
-        changed_places(before, after)
-        .select_related("customer", "segment")
-        .order_by("customer_id")[:MOVERS_SHOWN]
+    """Those of them who are there still."""
+    there = Customer.objects.in_bulk([pk for pk, *_ in movers])
+    return tuple(
+        Mover(there[pk], segments[start], segments[end])
+        for pk, start, end in movers
+        if pk in there
     )
-    return tuple(Mover(place, segments[place.came_from]) for place in places)
 
 
 def _figures(before: SegmentationRun, after: SegmentationRun) -> tuple[Figure, ...]:

@@ -31,6 +31,7 @@ from segmentation.panels import SEGMENT_PAGE
 from segmentation.pin_views import pin_panel
 from segmentation.pins import pin_of
 from segmentation.sending_panel import sending_panel
+from segmentation.sensitive_matters import REASON
 from segmentation.showing import readings_of, strongest_family
 from segmentation.why import explain
 
@@ -114,7 +115,10 @@ def _place(customer: Customer) -> Membership | None:
 def hold_panel(request: HttpRequest, customer: Customer) -> dict[str, Any] | None:
     """Why this customer gets no promotion now; nothing where one may go."""
     hold = held([customer.pk], at=timezone.now()).get(customer.pk)
-    return {"hold": hold} if hold else None
+    if hold is None:
+        return None
+    may_know = request.user.has_perm("segmentation.view_sensitivematter")
+    return {"hold": hold, "secret": hold.because == REASON and not may_know}
 
 
 def why_panel(request: HttpRequest, customer: Customer) -> dict[str, Any]:

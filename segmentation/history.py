@@ -183,7 +183,8 @@ def flows(months: Sequence[Month]) -> list[Flow]:
     """Changes by month and pair of segments, added up by the database.
 
     Of large publications it reads what was added up as they were written, so that a
-    million changes are a few dozen rows; that still counts whoever was erased since.
+    million changes are a few dozen rows; that still counts whoever has objected since,
+    or was erased.
     """
     first, last = months[0].start, months[-1].end
     counted = Counter[tuple[int, int | None, int]]()

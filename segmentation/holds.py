@@ -8,7 +8,7 @@ Source: method.md 3.5; docs/method.md, "Holds".
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, cast
 
 import numpy as np
@@ -16,11 +16,12 @@ import numpy as np
 from customers.models import Interaction
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import families_of, load_people, load_texts, unpack_sums
-from segmentation.models import EmotionProfile, EmotionScore, SegmentationRun
+from segmentation.hold_measures import HoldMeasures, measures_in_use
+from segmentation.models import EmotionProfile, EmotionScore
 from segmentation.profile.behaviour import rating_deed
-from segmentation.profile.decay import FAST_DAYS, decay
+from segmentation.profile.decay import FAST_DAYS, decay, negative_mass
 from segmentation.profile.shrinkage import later_negativity, usual_negativity
-from segmentation.profile.unhappiness import LINE, SLOWER_BY, is_evident, lingers
+from segmentation.profile.unhappiness import SLOWER_BY, is_evident, lingers
 from segmentation.reading_mark import unscored
 from segmentation.sensitive_matters import REASON, silenced
 
@@ -31,13 +32,14 @@ PEAK_SHARE: Final = 0.8
 # A good mark after it ends a hold so much later.
 SETTLED_AFTER: Final = timedelta(days=3)
 # CSAT and stars of 1 and 2, on whatever scale: the lowest two marks of any. Would you
-# recommend us: 4 of 10 and less, told by the channel's name.
+# recommend us: 4 of 10 and less.
 LOW_RATING: Final = 2
 LOW_OF_TEN: Final = 4
-OF_TEN: Final = "nps"
 # One text reads as negative when anger, anxiety and sadness hold half of it.
 NEGATIVE_SHARE: Final = 0.5
 ONE_DAY: Final = timedelta(days=1)
+# A shop's own time that was taken for UTC lies so far ahead at most.
+CLOCKS: Final = timedelta(hours=14)
 # Long enough for the fast clock to forget what began a hold.
 LOOK_BACK: Final = timedelta(days=180)
 RATED: Final = ("review", "survey", "ticket", "chat", "return")
@@ -56,15 +58,15 @@ _OTHER_TEXTS: Final = {
     "order": "an order",
     "visit": "a visit",
 }
-_NEGATIVE: Final = [FAMILIES.index(name) for name in ("anger", "anxiety", "sadness")]
-_READS: Final = ("angry", "anxious", "sad")
+_READS: Final = {"anger": "angry", "anxiety": "anxious", "sadness": "sad"}
 UNHAPPY: Final = "what they wrote lately reads as unhappy"
 FADING: Final = "what they wrote lately reads as unhappy, and that fades only slowly"
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """because: the reason in words. until: it does not end before, where one knows."""
+    """because: the reason in words. until: it ends then, where that is known and
+    nothing ends it before: a good mark, a person."""
 
     because: str
     until: datetime | None = None
@@ -112,13 +114,13 @@ def held(customer_ids: Iterable[int], *, at: datetime) -> dict[int, Hold]:
     message for a person, then a complaint, then a low rating, then one text in great
     anger, then the profile, then a complaint that was not read yet.
     """
-    ids = list(customer_ids)
-    holds = _by_unread(ids, at=at) | _by_profile(ids, at=at)
-    for pk, facts in _facts(ids, since=at - HOLD, at=at).items():
+    ids, measures = list(customer_ids), measures_in_use()
+    holds = _by_unread(ids, at=at) | _by_profile(ids, measures, at=at)
+    for pk, facts in _facts(ids, measures, since=at - HOLD, at=at).items():
         standing = facts.standing(at=at)
         if standing:
-            strongest = max(standing)
-            holds[pk] = Hold(strongest.because, strongest.until)
+            last = max(one.until for one in standing)
+            holds[pk] = Hold(max(standing).because, last)
     for pk, until in silenced(ids, at=at).items():
         holds[pk] = Hold(REASON, until)
     return holds
@@ -131,7 +133,7 @@ def _by_unread(ids: list[int], *, at: datetime) -> dict[int, Hold]:
         .filter(
             customer_id__in=ids,
             occurred_at__gt=at - HOLD,
-            occurred_at__lte=at,
+            occurred_at__lte=at + CLOCKS,
             kind__in=COMPLAINTS,
         )
         .order_by("occurred_at")
@@ -143,26 +145,33 @@ def _by_unread(ids: list[int], *, at: datetime) -> dict[int, Hold]:
     }
 
 
-def _facts(ids: Sequence[int], *, since: datetime, at: datetime) -> dict[int, _Facts]:
+def _facts(
+    ids: Sequence[int], measures: HoldMeasures, *, since: datetime, at: datetime
+) -> dict[int, _Facts]:
     found: dict[int, _Facts] = defaultdict(lambda: _Facts([], []))
-    _add_marks(found, ids, since=since, at=at)
+    _add_marks(found, ids, measures, since=since, at=at)
     _add_texts(found, ids, since=since, at=at)
     return found
 
 
 def _add_marks(
-    found: dict[int, _Facts], ids: Sequence[int], *, since: datetime, at: datetime
+    found: dict[int, _Facts],
+    ids: Sequence[int],
+    measures: HoldMeasures,
+    *,
+    since: datetime,
+    at: datetime,
 ) -> None:
     rows = Interaction.objects.filter(
         customer_id__in=ids,
         occurred_at__gt=since,
-        occurred_at__lte=at,
+        occurred_at__lte=at + CLOCKS,
         rating__isnull=False,
         kind__in=RATED,
     ).values_list("customer_id", "rating", "kind", "channel", "occurred_at")
     for customer, mark, kind, channel, when in rows:
         rating = cast("float", mark)
-        of_ten = kind == "survey" and channel.casefold() == OF_TEN
+        of_ten = measures.is_of_ten(kind, channel)
         if rating <= (LOW_OF_TEN if of_ten else LOW_RATING):
             because = f"a {kind} rated {rating:g} on {_day(when)}"
             found[customer].started.append(_Started(1, when, when + HOLD, because))
@@ -180,32 +189,37 @@ def _add_texts(
 ) -> None:
     rows = (
         EmotionScore.objects.filter(
-            customer_id__in=ids, occurred_at__gt=since, occurred_at__lte=at
+            customer_id__in=ids,
+            occurred_at__gt=since,
+            occurred_at__lte=at + CLOCKS,
         )
         .exclude(families=b"")
         .values_list("customer_id", "kind", "families", "occurred_at")
     )
     for customer, kind, stored, when in rows:
-        negative = families_of(stored)[_NEGATIVE]
-        reads = f"that reads as {_READS[int(negative.argmax())]} on {_day(when)}"
-        if kind in COMPLAINTS and negative.sum() >= NEGATIVE_SHARE:
+        families = families_of(stored)
+        share = float(negative_mass(families[None, :])[0])
+        feeling = max(_READS, key=lambda family: families[FAMILIES.index(family)])
+        reads = f"that reads as {_READS[feeling]} on {_day(when)}"
+        if kind in COMPLAINTS and share >= NEGATIVE_SHARE:
             because = f"{COMPLAINTS[kind]} {reads}"
             found[customer].started.append(_Started(2, when, when + HOLD, because))
-        elif kind in _OTHER_TEXTS and negative.sum() >= PEAK_SHARE:
+        elif kind in _OTHER_TEXTS and share >= PEAK_SHARE:
             because = f"{_OTHER_TEXTS[kind]} {reads}"
             found[customer].started.append(_Started(0, when, when + PEAK_HOLD, because))
 
 
-def _by_profile(ids: list[int], *, at: datetime) -> dict[int, Hold]:
-    line = _line_in_use()
-    rows = list(
-        EmotionProfile.objects.filter(
-            customer_id__in=ids,
-            last_text_at__lte=at,
-            # It only falls while nothing is read.
-            negativity__gte=line - SLOWER_BY,
-        ).values_list("customer_id", "as_of", "state", "negativity")
+def _by_profile(
+    ids: list[int], measures: HoldMeasures, *, at: datetime
+) -> dict[int, Hold]:
+    low = measures.line - SLOWER_BY
+    found = EmotionProfile.objects.filter(
+        customer_id__in=ids, last_text_at__lte=at, last_text_at__gt=at - LOOK_BACK
     )
+    if measures.usual < low:
+        # While nothing is read it goes towards what is usual: whoever is below stays.
+        found = found.filter(negativity__gte=low)
+    rows = list(found.values_list("customer_id", "as_of", "state", "negativity"))
     if not rows:
         return {}
     who, moments, states, known = zip(*rows, strict=True)
@@ -214,46 +228,45 @@ def _by_profile(ids: list[int], *, at: datetime) -> dict[int, Hold]:
     sums, before = unpack_sums(states), np.array(known)
     now = later_negativity(sums, before, days)
     evident = is_evident(sums.fast_weight * decay(days, half_life_days=FAST_DAYS))
-    over = np.array(who)[evident & (now > line)].tolist()
-    under = np.flatnonzero(evident & (now <= line) & (now >= line - SLOWER_BY))
+    over = np.array(who)[evident & (now > measures.line)].tolist()
+    under = np.flatnonzero(evident & (now <= measures.line) & (now >= low))
     usual = usual_negativity(sums, before)
     still = _lingering(
-        {who[row]: float(usual[row]) for row in under.tolist()}, line=line, at=at
+        {who[row]: float(usual[row]) for row in under.tolist()}, measures, at=at
     )
     return dict.fromkeys(over, Hold(UNHAPPY)) | dict.fromkeys(still, Hold(FADING))
 
 
-def _lingering(usual: dict[int, float], *, line: float, at: datetime) -> list[int]:
+def _lingering(
+    usual: dict[int, float], measures: HoldMeasures, *, at: datetime
+) -> list[int]:
     """Those of these customers whose hold began earlier and has not ended."""
     if not usual:
         return []
     people = load_people(usual)
     texts = load_texts(people, at=at)
-    facts = _facts(list(usual), since=at - LOOK_BACK, at=at)
+    facts = _facts(list(usual), measures, since=at - LOOK_BACK, at=at)
+    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     still = []
     for row, pk in enumerate(people.ids.tolist()):
         one = facts.get(pk, _Facts([], []))
         settled = one.settled_at(at=at)
+        started = [
+            each
+            for each in one.started
+            if each.at <= at and (settled is None or each.at >= settled)
+        ]
         if lingers(
             texts.of(np.array([row])),
             usual=usual[pk],
-            line=line,
-            reasons=np.array([(at - each.at) / ONE_DAY for each in one.started]),
-            ends=np.array([(at - each.until) / ONE_DAY for each in one.started]),
+            line=measures.line,
+            reasons=np.array([(at - each.at) / ONE_DAY for each in started]),
+            ends=np.array([(at - each.until) / ONE_DAY for each in started]),
             settled=np.inf if settled is None else (at - settled) / ONE_DAY,
+            today=(at - midnight) / ONE_DAY,
         ):
             still.append(pk)
     return still
-
-
-def _line_in_use() -> float:
-    """The line of the run in use: see hold_line()."""
-    found = (
-        SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED)
-        .values_list("quality__hold_line", flat=True)
-        .first()
-    )
-    return LINE if found is None else float(found)
 
 
 def _day(when: datetime) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.utils import timezone
 
 from customers.models import Customer
 from segmentation import news
@@ -32,6 +33,7 @@ from segmentation.frames import (
 )
 from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
+from segmentation.hold_measures import keep_measures
 from segmentation.keeping import thin_runs
 from segmentation.mapping import draw_map
 from segmentation.models import (
@@ -57,7 +59,6 @@ from segmentation.placing import (
     standing_in,
     write_profiles,
 )
-from segmentation.profile.unhappiness import hold_line
 from segmentation.publishing import carry_out_open, publish_run
 from segmentation.scoring import (
     Progress,
@@ -218,15 +219,14 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     )
     run.model, run.customers = model.to_json(), len(people.ids)
     run.quality = _quality(model, sorting)
-    scored = sorting.profiles.sums.texts > 0
-    run.quality["hold_line"] = hold_line(sorting.profiles.negativity[scored])
+    keep_measures(run, sorting.profiles, model)
     run.quality["drift"] = observed(texts, _named_sizes(sorting.settled), at=at)
     keep_mood_of_fit(texts, at=at)
     draw_map(
         run,
         people,
         sorting.profiles.composition,
-        scored,
+        sorting.profiles.sums.texts > 0,
         sorting.settled.label,
         before=before,
     )
@@ -243,7 +243,7 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
         run.save(update_fields=["quality"])
     if before is not None:
         # What a person who has to approve it looks at.
-        keep_counts(before, run, at=at)
+        keep_counts(before, run, at=timezone.now())
     run.waits_because = _why_wait(run.quality) if before else ""
     waits = bool(run.waits_because)
     state = SegmentationRun.State.WAITING if waits else SegmentationRun.State.FITTED

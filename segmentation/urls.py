@@ -21,6 +21,7 @@ SEE = "segmentation.view_segment"
 READ = "segmentation.view_emotionscore"
 TEACH = "segmentation.view_correction"
 RUNS = "segmentation.view_segmentationrun"
+COUNT = "segmentation.add_runcomparison"
 DECIDE = "segmentation.change_segmentationrun"
 PERSON = "segmentation.view_sensitivematter"
 GROUPS = "segmentation.view_emergentgroup"
@@ -33,7 +34,9 @@ urlpatterns = [
     admin_page("disagreeing/", views.disagreeing, "disagreeing", SEE),
     admin_page("runs/", run_views.runs, "runs", RUNS),
     admin_page("runs/compare/", run_views.compare_runs, "compare", RUNS),
-    admin_page("runs/compare/count/", run_views.count_compared, "count_compared", RUNS),
+    admin_page(
+        "runs/compare/count/", run_views.count_compared, "count_compared", COUNT
+    ),
     admin_page("runs/<int:pk>/", run_views.run, "run", RUNS),
     admin_page("runs/<int:pk>/approve/", run_decisions.approve, "approve", DECIDE),
     admin_page("runs/<int:pk>/decline/", run_decisions.decline, "decline", DECIDE),

@@ -158,11 +158,13 @@ class Stream:
         )(customer)
 
     def rates_badly(self, customer):
-        self.said(customer, "survey", rating=self.random.choice([0, 1, 2]))
+        rating, channel = self.random.choice([(0, ""), (2, "mail"), (4, "NPS 2026")])
+        self.said(customer, "survey", rating=rating, channel=channel)
         self.oracle.rated[customer.pk].append(self.now)
 
     def rates_well(self, customer):
-        self.said(customer, "survey", rating=self.random.choice([4, 5, 9]))
+        rating, channel = self.random.choice([(4, ""), (5, "mail"), (9, "NPS 2026")])
+        self.said(customer, "survey", rating=rating, channel=channel)
         self.oracle.good[customer.pk].append(self.now)
 
     def complains(self, customer):
@@ -248,9 +250,9 @@ class Stream:
         ledger.sweep(now=self.now)
 
     def press(self):
-        send = Send.objects.order_by("?").first()
+        send = self.random.choice(Send.objects.order_by("pk"))
         act = self.random.choice([pause_send, resume_send, resume_send, cancel_send])
-        if send is None or (act is cancel_send and self.random.random() < 0.8):
+        if act is cancel_send and self.random.random() < 0.8:
             return
         with contextlib.suppress(WrongState):
             act(send, at=self.now)
@@ -287,10 +289,11 @@ def stream(world, channel, lane, django_user_model, at, monkeypatch):
 
 
 def lives_on(shop):
+    """Returns how many got no promotion because of a hold."""
     shop.live_on()
     assert shop.wrong == []
     assert shop.left.total() > 10
-    assert Message.objects.filter(state="left_out", reason="held").exists()
+    return Message.objects.filter(state="left_out", reason="held").count()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -300,7 +303,7 @@ def test_no_path_sends_a_promotion_to_whom_it_must_not(stream, seed):
 
 def test_service_mail_reaches_them_all_the_same(stream):
     shop = stream(0)
-    shop.live_on()
+    assert lives_on(shop) > 0
     assert shop.left["service"] > 10
     assert (
         Message.objects.filter(

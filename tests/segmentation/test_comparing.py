@@ -6,7 +6,12 @@ from django.db import connection
 
 from segmentation import comparing
 from segmentation.comparing import MOVERS_SHOWN, compare, keep_counts
-from segmentation.models import Segment, SegmentationRun, SegmentChange
+from segmentation.models import (
+    RunComparison,
+    Segment,
+    SegmentationRun,
+    SegmentChange,
+)
 from segmentation.movement import (
     LARGEST,
     changed_places,
@@ -17,6 +22,7 @@ from segmentation.movement import (
 )
 from segmentation.pins import pin_customer
 from segmentation.publishing import roll_back_to
+from segmentation.services import fit_run, refresh_segments
 
 KEYS = ["frustrated", "anxious", "trusting", "mixed", "unknown"]
 
@@ -38,7 +44,7 @@ def test_shares_stand_side_by_side_with_their_difference(shop, at):
     assert [(one.start.key, one.end.key, one.customers) for one in found.pairs] == [
         ("anxious", "trusting", 3)
     ]
-    assert [mover.place.customer for mover in found.movers] == [ben, cat, dan]
+    assert [mover.customer for mover in found.movers] == [ben, cat, dan]
     assert found.into.key == "trusting"
 
 
@@ -90,6 +96,31 @@ def test_large_runs_are_compared_by_what_was_counted_and_when(shop, at, monkeypa
     keep_counts(before, after, at=later)
     found = compare(before, after)
     assert (found.counted_at, row(found, "mixed").now) == (later, 3)
+
+
+def test_what_was_counted_stays_when_the_places_are_gone(shop, at, monkeypatch):
+    monkeypatch.setattr(comparing, "LIVE_UP_TO", 3)
+    people = shop.add(4)
+    before = shop.sort(dict.fromkeys(people, "anxious"), at=at)
+    after = shop.sort(dict.fromkeys(people, "mixed"), at=at)
+    keep_counts(before, after, at=at)
+    before.thinned_at = at
+    before.memberships.all().delete()
+    people[0].delete()
+    found = compare(before, after)
+    assert (found.counted_at, found.moved, found.may_count) == (at, 4, False)
+    assert [one.customer for one in found.movers] == people[1:]
+
+
+def test_a_fit_counts_itself_beside_the_run_in_use(shop, at, monkeypatch):
+    monkeypatch.setattr(comparing, "LIVE_UP_TO", 0)
+    for one in shop.add(3):
+        shop.read(one, at - timedelta(days=2), family="anger")
+    first = refresh_segments(at=at).run
+    assert not RunComparison.objects.exists()
+    second = fit_run(at=at)
+    kept = RunComparison.objects.get()
+    assert (kept.before, kept.after) == (first, second)
 
 
 def test_of_small_runs_and_of_thinned_ones_no_counts_are_kept(shop, at, monkeypatch):

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
@@ -9,7 +10,14 @@ from customers.services import object_to_profiling
 from segmentation import customer_filters
 from segmentation.customer_panel import profile_panel, timeline_notes
 from segmentation.emotion.families import FAMILIES
-from segmentation.models import EmotionProfile, Membership, Segment, SegmentationRun
+from segmentation.models import (
+    EmotionProfile,
+    Membership,
+    Segment,
+    SegmentationRun,
+    SensitiveMatter,
+)
+from segmentation.sensitive_matters import REASON
 from segmentation.services import refresh_segments
 
 
@@ -133,3 +141,27 @@ def test_customers_are_found_by_how_much_they_said(shop, said, listed, now):
     EmotionProfile.objects.update(evidence=0.49)
     assert listed(evidence="little") == {"c0", "c1"}
     assert listed(evidence="little", emotion="anger") == {"c1"}
+
+
+def test_the_page_says_why_no_promotion_goes_out_to_who_may_know(
+    admin_client, client, said, now
+):
+    ann, joyful, *_ = said
+    address = reverse("admin:customers_customer_change", args=[ann.pk])
+    assert "No promotion goes" not in admin_client.get(address).content.decode()
+    Interaction.objects.create(
+        customer=ann, occurred_at=now, kind="survey", key="low", rating=1
+    )
+    text = admin_client.get(address).content.decode()
+    assert "a survey rated 1 on" in text
+    assert "It lasts until" in text
+    SensitiveMatter.objects.create(
+        interaction=joyful.interaction, customer=ann, occurred_at=now
+    )
+    assert REASON in admin_client.get(address).content.decode()
+    user = User.objects.create_user("trainee", password="x", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_customer"))
+    client.force_login(user)
+    text = client.get(address).content.decode()
+    assert "for a reason that not everybody may see" in text
+    assert REASON not in text

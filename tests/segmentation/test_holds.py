@@ -7,9 +7,11 @@ from customers.models import Customer, Interaction
 from segmentation import holds
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import pack_sums
+from segmentation.hold_measures import measures_in_use
 from segmentation.holds import FADING, HOLD, PEAK_HOLD, SETTLED_AFTER, UNHAPPY, Hold
 from segmentation.models import EmotionProfile, EmotionScore
-from segmentation.profile.decay import ProfileSums
+from segmentation.profile.decay import ProfileSums, negative_mass
+from segmentation.services import refresh_segments
 
 pytestmark = pytest.mark.django_db
 
@@ -109,7 +111,13 @@ def test_one_text_in_great_anger_holds_for_a_week_wherever_it_was_said(customer,
 
 @pytest.mark.parametrize(
     ("channel", "rating", "holds"),
-    [("NPS", 4, True), ("nps", 5, False), ("mail", 3, False), ("mail", 2, True)],
+    [
+        ("NPS", 4, True),
+        ("Post-purchase nps ", 4, True),
+        ("nps", 5, False),
+        ("mail", 3, False),
+        ("mail", 2, True),
+    ],
 )
 def test_four_of_ten_holds_where_the_channel_says_that_it_is_of_ten(
     customer, at, channel, rating, holds
@@ -134,6 +142,69 @@ def test_no_other_mark_ends_it(customer, at, kind, rating, days_ago):
     reads_as(said(customer, at, days_ago=5), anger=1.0)
     said(customer, at, kind=kind, rating=rating, days_ago=days_ago)
     assert customer.pk in held([customer.pk], at=at)
+
+
+@pytest.mark.parametrize(("of_ten", "holds"), [([], False), (["score"], True)])
+def test_a_channel_that_gave_higher_marks_is_out_of_ten(
+    shop, customer, at, of_ten, holds
+):
+    run = shop.sort({customer: "mixed"}, at=at, state="published")
+    run.quality["holds"] = {"line": 0.45, "usual": 0.3, "of_ten": of_ten}
+    run.save()
+    reads_as(said(customer, at, days_ago=6), anger=1.0)
+    said(customer, at, kind="survey", rating=4, days_ago=4, channel=" Score")
+    assert (customer.pk in held([customer.pk], at=at)) is holds
+
+
+def test_a_fit_finds_what_holds_are_measured_by(shop, at):
+    people = shop.add(3)
+    for one in people:
+        shop.read(one, at - timedelta(days=2), family="anger")
+    said(people[0], at, kind="survey", rating=9, channel="Score ")
+    said(people[1], at, kind="survey", rating=5, channel="Stars")
+    said(people[2], at, kind="review", rating=10, channel="shop")
+    run = refresh_segments(at=at).run
+    kept = measures_in_use()
+    assert kept.of_ten == {"score"}
+    assert kept.line == 0.45
+    assert kept.usual == pytest.approx(negative_mass(np.array([run.model["mix"]]))[0])
+
+
+def test_of_two_reasons_the_stronger_is_named_and_the_later_one_lasts(customer, at):
+    reads_as(said(customer, at, days_ago=13), anger=1.0)
+    said(customer, at, kind="survey", rating=1, days_ago=1)
+    found = holds.held([customer.pk], at=at)[customer.pk]
+    assert found.because == "a ticket that reads as angry on 17 February 2026"
+    assert found.until == at + timedelta(days=13)
+
+
+def test_a_complaint_on_a_clock_that_is_ahead_holds_at_once(customer, at):
+    reads_as(said(customer, at, days_ago=-0.5), anger=1.0)
+    assert customer.pk in held([customer.pk], at=at)
+    assert held([customer.pk], at=at - timedelta(hours=3)) == {}
+
+
+def test_where_people_are_unhappy_as_a_rule_a_profile_below_may_come_up(
+    shop, customer, at
+):
+    run = shop.sort({customer: "mixed"}, at=at, state="published")
+    run.quality["holds"] = {"line": 0.45, "usual": 0.46, "of_ten": []}
+    run.save()
+    for day in range(4):
+        wrote(customer, at, days_ago=15 + day, anger=0.37)
+    said(customer, at, kind="survey", rating=1, days_ago=15.5)
+    # As of 15 days ago: (1.5 x .46 + .37 x 3.86) / 5.36 = .395; today .405.
+    sums = ProfileSums.empty(1)
+    sums.fast_weight[0] = 3.86
+    sums.fast_families[0, FAMILIES.index("anger")] = 0.37 * 3.86
+    EmotionProfile.objects.create(
+        customer=customer,
+        as_of=at - timedelta(days=15),
+        last_text_at=at - timedelta(days=15),
+        negativity=(1.5 * 0.46 + 0.37 * 3.86) / 5.36,
+        state=pack_sums(sums, np.array([0]))[0],
+    )
+    assert held([customer.pk], at=at) == {customer.pk: FADING}
 
 
 def test_five_of_ten_is_no_good_mark(customer, at):
@@ -188,7 +259,7 @@ def test_where_many_are_unhappy_as_a_rule_the_line_is_higher(shop, customer, at)
     unhappy(customer, at, 0.6)
     run = shop.sort({customer: "frustrated"}, at=at, state="published")
     assert held([customer.pk], at=at) == {customer.pk: UNHAPPY}
-    run.quality["hold_line"] = 0.61
+    run.quality["holds"] = {"line": 0.61, "usual": 0.3, "of_ten": []}
     run.save()
     assert held([customer.pk], at=at) == {}
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from customers.models import Customer
 from customers.services import object_to_profiling
+from segmentation import comparing
 from segmentation.models import EmotionProfile, Publication, SegmentationRun
 from segmentation.services import published_run, refresh_segments
 
@@ -121,6 +122,31 @@ def test_two_runs_stand_side_by_side(admin_client, two_runs):
     assert f"2 customers stand elsewhere in run {second.pk}" in text
     assert "+66.7" in text
     assert "−66.7" in text
+    assert "c0" in text
+
+
+def test_two_large_runs_are_counted_when_somebody_asks(
+    admin_client, client, two_runs, monkeypatch
+):
+    monkeypatch.setattr(comparing, "LIVE_UP_TO", 0)
+    _, first, second = two_runs
+    query = f"?then={first.pk}&now={second.pk}"
+    text = page(admin_client, "compare", query=query)
+    assert "was not counted yet" in text
+    assert "Count who moved" in text
+    count = reverse("segmentation:count_compared")
+    asked = {"then": first.pk, "now": second.pk}
+    assert admin_client.get(count).status_code == 405
+    assert admin_client.post(count, {"then": "x"}).status_code == 404
+    user = User.objects.create_user("trainee", password="x", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_segmentationrun"))
+    client.force_login(user)
+    assert "Count who moved" not in page(client, "compare", query=query)
+    assert client.post(count, asked).status_code == 403
+    text = admin_client.post(count, asked, follow=True).content.decode()
+    assert f"2 customers stand elsewhere in run {second.pk}" in text
+    assert "Counted on" in text
+    assert "Count again" in text
     assert "c0" in text
 
 

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from segmentation.profile.events import SOURCES, Texts
-from segmentation.profile.unhappiness import LINE, hold_line, lingers
+from segmentation.profile.unhappiness import (
+    LINE,
+    _end_of_day,
+    hold_line,
+    lingers,
+)
 
 NOTHING = np.zeros(0)
 
@@ -24,9 +29,17 @@ def texts(*said):
     )
 
 
-def goes_on(said, *, reasons=NOTHING, ends=NOTHING, settled=np.inf):
+def goes_on(
+    said, *, reasons=NOTHING, ends=NOTHING, settled=np.inf, usual=0.2, today=0.0
+):
     return lingers(
-        said, usual=0.2, line=0.45, reasons=reasons, ends=ends, settled=settled
+        said,
+        usual=usual,
+        line=0.45,
+        reasons=reasons,
+        ends=ends,
+        settled=settled,
+        today=today,
     )
 
 
@@ -58,6 +71,30 @@ def test_another_reason_lasts_to_its_end_and_then_as_long_as_it_is_close():
     assert goes_on(close, reasons=began, ends=over)
     far = texts((20.0, 0.5), (0.5, 0.1))
     assert not goes_on(far, reasons=began, ends=over)
+
+
+def test_too_little_left_to_go_by_ends_it_for_good():
+    # Where people are unhappy as a rule, negativity itself never comes down.
+    assert goes_on(texts((29.0, 0.9)), usual=0.42)
+    assert not goes_on(texts((31.0, 0.9)), usual=0.42)
+    assert not goes_on(texts((700.0, 0.9), (0.0, 0.44)), usual=0.42)
+
+
+def test_a_day_counts_as_it_was_at_its_end():
+    # At noon: .58 with two angry texts; in the evening the day's mean is .44.
+    day = [(0.4, 0.9), (0.4, 0.9), *((0.1, 0.3) for _ in range(6))]
+    assert not goes_on(texts(*day), today=0.5)
+    assert goes_on(texts(*((age + 5, anger) for age, anger in day[:2])), today=0.5)
+
+
+def test_moments_of_one_day_are_one():
+    ages = np.array([0.0, 0.2, 0.3, 0.4, 1.29, 1.31, np.inf])
+    ends = _end_of_day(ages, today=0.3)
+    assert ends[:3].tolist() == [0, 0, 0]
+    assert ends[3:5] == pytest.approx(0.3, abs=1e-9)
+    assert ends[5] == pytest.approx(1.3, abs=1e-9)
+    assert (ends[3:6] <= ages[3:6]).all()
+    assert ends[6] == np.inf
 
 
 def test_what_was_made_good_does_not_go_on_but_what_came_after_does():
