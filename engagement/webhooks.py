@@ -3,7 +3,7 @@
 from typing import Any
 
 from anymail.webhooks.base import AnymailCoreWebhookView
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
@@ -29,6 +29,12 @@ def _receiving(
     """Anymail's view, which checks who is calling, but keeps what it says unread."""
 
     class Receiving(view_class):  # type: ignore[misc, valid-type]
+        def post(self, request: HttpRequest, *given: Any, **named: Any) -> HttpResponse:
+            # Before a signature is checked that reads a form: a body is read once.
+            _ = request.body
+            answer: HttpResponse = super().post(request, *given, **named)
+            return answer
+
         def parse_events(self, request: HttpRequest) -> list[Any]:
             inbox.keep(provider, request, at=timezone.now())
             return []

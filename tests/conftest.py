@@ -6,6 +6,7 @@ Ada trusts, Bo worries, Cy is angry, Di is silent.
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -58,6 +59,36 @@ def by_index(db: None) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
+
+
+@pytest.fixture
+def at_once() -> Callable[..., list[BaseException]]:
+    """Does several things in a thread each, started together; returns what they raised.
+
+    For tests with `transaction=True`: every thread has a connection of its own.
+    """
+    return _at_once
+
+
+def _at_once(*acts: Callable[[], object]) -> list[BaseException]:
+    problems: list[BaseException] = []
+    start = threading.Barrier(len(acts))
+
+    def do(act: Callable[[], object]) -> None:
+        try:
+            start.wait()
+            act()
+        except BaseException as problem:  # noqa: BLE001
+            problems.append(problem)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=do, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return problems
 
 
 @pytest.fixture

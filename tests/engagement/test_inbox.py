@@ -15,6 +15,8 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import reverse
 
 from campaigns.models import Batch, Message
+from campaigns.sending import engine
+from campaigns.sending.engine import run_once
 from customers.models import Consent, Suppression
 from engagement import inbox, services
 from engagement.inbox import ASKED_AGAIN_AFTER, KEPT_FOR, PLACED_WITHIN
@@ -337,7 +339,11 @@ def captured(shared_data):
 def test_what_providers_really_sent_is_read_as_it_should_be(
     shared_data, post, settings
 ):
-    settings.ANYMAIL = settings.ANYMAIL | {"MAILGUN_WEBHOOK_SIGNING_KEY": "a key"}
+    settings.ANYMAIL = settings.ANYMAIL | {
+        "MAILGUN_WEBHOOK_SIGNING_KEY": "a key",
+        # As the library's own test of that report has it.
+        "SPARKPOST_TRACK_INITIAL_OPEN_AS_OPENED": True,
+    }
     calls = 0
     for one in captured(shared_data):
         said, kind = one["payload"], one["content_type"]
@@ -350,7 +356,7 @@ def test_what_providers_really_sent_is_read_as_it_should_be(
             kind = "application/json"
         before = TrackingEvent.objects.count()
         headers = {
-            "svix-id": "msg_1",
+            "svix-id": one["expected_events"][0].get("event_id") or "msg_1",
             "x-amz-sns-message-type": "Notification",
             "x-amz-sns-message-id": one["payload"]["MessageId"]
             if one["esp"] == "amazon_ses"
@@ -410,3 +416,38 @@ def test_a_call_is_cut_into_its_events_whatever_list_holds_them():
             pieces = list(inbox._pieces(raw.encode(), kind))
             assert len(pieces) == 2
     assert list(itertools.chain(inbox._pieces(b"{}", "application/json"))) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_take_in_one_call_at_once_store_each_event_once(
+    post, monkeypatch, at_once
+):
+    monkeypatch.setattr(inbox, "TOGETHER", 3)
+    with monkeypatch.context() as kept_only:
+        kept_only.setattr(inbox, "begin", lambda *_, **__: None)
+        post("sendgrid", [sendgrid(number) for number in range(20)])
+    pk, now = WebhookCall.objects.get().pk, datetime.now(UTC)
+
+    def take_in():
+        inbox.take_in(pk, at=now)
+
+    assert at_once(take_in, take_in, take_in) == []
+    assert TrackingEvent.objects.count() == 20
+    assert WebhookCall.objects.get().done_at == now
+
+
+def test_an_engine_takes_in_what_is_left_and_counts_what_moved(post, monkeypatch):
+    monkeypatch.setattr(inbox, "begin", lambda *_, **__: None)
+    post("sendgrid", [sendgrid(1)])
+    now = datetime.now(UTC)
+    report = run_once(at=now)
+    assert (report.beside, report.idle) == (1, False)
+    assert TrackingEvent.objects.count() == 1
+    assert run_once(at=now).idle
+
+
+def test_trouble_beside_the_mail_does_not_end_the_engine(post, monkeypatch, db):
+    monkeypatch.setattr(inbox, "begin", lambda *_, **__: None)
+    monkeypatch.setattr(engine, "BESIDE", [lambda *_: 1 / 0, *engine.BESIDE])
+    post("sendgrid", [sendgrid(1)])
+    assert run_once(at=datetime.now(UTC)).beside == 1

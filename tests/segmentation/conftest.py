@@ -4,13 +4,11 @@ import fcntl
 import importlib.util
 import os
 import sys
-import threading
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from django.db import connection
 
 
 def by_path(name):
@@ -51,35 +49,6 @@ def read_history(tmp_path_factory):
 @pytest.fixture(scope="session")
 def soundness():
     return by_path("soundness")
-
-
-@pytest.fixture
-def at_once():
-    """Does several things in a thread each, started together; returns what they raised.
-
-    For tests with `transaction=True`: every thread has a connection of its own.
-    """
-    return _at_once
-
-
-def _at_once(*acts):
-    problems, start = [], threading.Barrier(len(acts))
-
-    def do(act):
-        try:
-            start.wait()
-            act()
-        except BaseException as problem:  # noqa: BLE001
-            problems.append(problem)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=do, args=[act]) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return problems
 
 
 @pytest.fixture

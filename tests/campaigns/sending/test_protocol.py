@@ -312,6 +312,23 @@ def test_a_report_during_hand_over_counts_when_the_worker_then_dies(
     assert states(send) == {"accepted": 1, "in_doubt": 3, "waiting": 6}
 
 
+def test_a_report_that_is_quicker_than_the_answer_costs_no_name(
+    send, lane, channel, at
+):
+    told = []
+
+    def reported(mails):
+        told.append(mails[0].public_id)
+        confirm_accepted(mails[0].public_id, at=at)
+
+    channel.before = reported
+    deliver_next_batch(lane, now=at)
+    assert len(told) == 3
+    for message in send.messages.all():
+        assert message.provider_message_id == f"id-{message.public_id}"
+        assert message.handed_over_at is not None
+
+
 def test_who_takes_consent_back_while_a_batch_leaves_is_not_mailed(
     send, lane, channel, at
 ):
