@@ -99,6 +99,7 @@ def add_campaign(template: Any = None) -> Any:
         name="Bench",
         template=template or starter_template("announcement"),
         sender=sender,
+        at_night=True,  # measured at whatever hour
     )
 
 

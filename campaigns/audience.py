@@ -58,6 +58,9 @@ LEFT_OUT_REASONS: Final[Mapping[str, Reason]] = {
     "duplicate_address": Reason(
         "same address", "Another customer with the same address gets this mail."
     ),
+    "expired": Reason(
+        "too late", "What it offers had ended before they could have got it."
+    ),
     "merge_error": Reason(
         "words missing", "The mail uses something we do not know of them."
     ),

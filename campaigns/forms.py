@@ -202,6 +202,13 @@ class CampaignForm(forms.ModelForm):
         widget=forms.CheckboxSelectMultiple,
         help_text="None chosen means everyone.",
     )
+    expires_at = forms.SplitDateTimeField(
+        required=False,
+        widget=UnfoldAdminSplitDateTimeWidget,
+        label="Not after",
+        help_text="The end of what it offers: whoever has not got it by then gets "
+        "nothing. Empty means no end.",
+    )
 
     class Meta:
         model = Campaign
@@ -214,6 +221,8 @@ class CampaignForm(forms.ModelForm):
             "exclusion_rule",
             "neutral_share",
             "local_time",
+            "at_night",
+            "expires_at",
         ]
         widgets = {
             "name": UnfoldAdminTextInputWidget,
@@ -223,11 +232,13 @@ class CampaignForm(forms.ModelForm):
             "exclusion_rule": UnfoldAdminSelectWidget,
             "neutral_share": UnfoldAdminTextInputWidget,
             "local_time": UnfoldBooleanSwitchWidget,
+            "at_night": UnfoldBooleanSwitchWidget,
         }
         labels = {
             "audience_rule": "Only those who match",
             "exclusion_rule": "Never those who match",
             "local_time": "By each customer's own clock",
+            "at_night": "At night, too",
         }
         help_texts = {
             "audience_rule": "A rule that narrows the chosen segments down.",
@@ -237,6 +248,8 @@ class CampaignForm(forms.ModelForm):
             "the same: without it nobody can tell what a tone did. 0.2 is one in five.",
             "local_time": "The time you choose is read on everyone's own wall: 9:00 "
             "where they live. Off means one moment for all.",
+            "at_night": "Off means that whoever sleeps gets a promotion when the night "
+            "is over. Mails about an order come at any hour.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

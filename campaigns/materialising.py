@@ -12,14 +12,16 @@ from django.db import transaction
 
 from campaigns.audience import (
     Audience,
+    Place,
     Recipient,
     decide,
     next_chunk,
     plan_of_send,
 )
-from campaigns.local_time import first_instant, local_instant, zone_named
+from campaigns.local_time import first_instant, local_instant
 from campaigns.models import Batch, Message, Send
 from campaigns.sending.channels import batch_size_of
+from campaigns.timing import expiry, quiet_hours, zone_of
 
 # Rows of one transaction: SQLite's other writers wait about a fifth of a second.
 CUSTOMERS_A_CHUNK: Final = 2000
@@ -107,21 +109,11 @@ def _reached(send: Send, keys: set[str]) -> set[str]:
 
 
 def _write(send: Send, audience: Audience, *, at: datetime) -> None:
-    rows = [
-        Message(
-            send=send,
-            customer_id=pk,
-            state=Message.State.LEFT_OUT,
-            reason=out.reason,
-            detail=out.detail[:200],
-            segment_key=out.segment_key,
-            tone=out.tone,
-            arm=out.arm,
-            settled_at=at,
-        )
-        for pk, out in audience.outs.items()
-    ]
-    for batch, members in _batches(send, audience, at=at):
+    rows: list[Message] = []
+    instants = _Instants(send)
+    _leave_out_late(audience, instants)
+    rows += _left_out(send, audience, at=at)
+    for batch, members in _batches(send, audience, instants):
         rows += [
             Message(
                 send=send,
@@ -136,6 +128,30 @@ def _write(send: Send, audience: Audience, *, at: datetime) -> None:
         ]
     Message.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
     _keep_the_lost(send, audience, at=at)
+
+
+def _leave_out_late(audience: Audience, instants: "_Instants") -> None:
+    for pk, recipient in list(audience.included.items()):
+        if instants.too_late(recipient):
+            del audience.included[pk]
+            audience.leave_out(pk, "expired", Place(*recipient[:3]))
+
+
+def _left_out(send: Send, audience: Audience, *, at: datetime) -> list[Message]:
+    return [
+        Message(
+            send=send,
+            customer_id=pk,
+            state=Message.State.LEFT_OUT,
+            reason=out.reason,
+            detail=out.detail[:200],
+            segment_key=out.segment_key,
+            tone=out.tone,
+            arm=out.arm,
+            settled_at=at,
+        )
+        for pk, out in audience.outs.items()
+    ]
 
 
 def _keep_the_lost(send: Send, audience: Audience, *, at: datetime) -> None:
@@ -163,13 +179,12 @@ def _keep_the_lost(send: Send, audience: Audience, *, at: datetime) -> None:
 
 
 def _batches(
-    send: Send, audience: Audience, *, at: datetime
+    send: Send, audience: Audience, instants: "_Instants"
 ) -> Iterator[tuple[Batch, list[tuple[int, Recipient]]]]:
     """The included in batches of one tone and one hour of leaving."""
     variants = {tone: int(pk) for pk, tone in send.frozen["variants"].items()}
     size = batch_size_of(settings.PROVIDER)
     planned = []
-    instants = _Instants(send)
     people = sorted(
         audience.included.items(),
         key=lambda one: (one[1].tone, instants.of(one[1]), one[0]),
@@ -193,22 +208,29 @@ def _batches(
 
 
 class _Instants:
-    """When the mail of each may leave: at once, or by the clock on her wall."""
+    """When the mail of each may leave: at once, or by the clock on her wall; and not
+    while she sleeps."""
 
     def __init__(self, send: Send) -> None:
         self._local = bool(send.frozen.get("local_time"))
         self._send, self._wall = send, _wall(send)
-        self._house = ZoneInfo(settings.TIME_ZONE)
+        self._quiet, self._expires = quiet_hours(send.frozen), expiry(send.frozen)
         self._known: dict[str, datetime] = {}
 
     def of(self, recipient: Recipient) -> datetime:
-        if not self._local:
-            return self._send.scheduled_at
         name = recipient.timezone
         if name not in self._known:
-            zone = zone_named(name, self._house)
-            self._known[name] = local_instant(self._wall, zone)
+            zone = zone_of(name)
+            instant = self._send.scheduled_at
+            if self._local:
+                instant = local_instant(self._wall, zone)
+            if self._quiet is not None:
+                instant = self._quiet.ended(instant, zone)
+            self._known[name] = instant
         return self._known[name]
+
+    def too_late(self, recipient: Recipient) -> bool:
+        return self._expires is not None and self.of(recipient) >= self._expires
 
 
 def _complete(send: Send, *, at: datetime) -> None:

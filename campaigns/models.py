@@ -109,6 +109,10 @@ class Campaign(models.Model):
     neutral_share = models.FloatField(default=0.2)
     # Local wall time of each customer instead of one instant for all.
     local_time = models.BooleanField(default=False)
+    # Promotion leaves at night, too, where a customer lives.
+    at_night = models.BooleanField(default=False)
+    # Whoever would get it later gets nothing: what it offers has ended.
+    expires_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
@@ -261,7 +265,8 @@ class Batch(models.Model):
         indexes = [
             models.Index(
                 fields=["lane", "not_before", "id"],
-                condition=models.Q(state="waiting"),
+                # Those of a paused send are not passed again and again.
+                condition=models.Q(state="waiting", paused=False),
                 name="batch_waiting",
             ),
             models.Index(

@@ -31,6 +31,7 @@ from campaigns.rendering import (
     words_of,
 )
 from campaigns.sending.channels import batch_size_of
+from campaigns.timing import frozen_times
 from customers.addresses import address_wire
 from customers.errors import InvalidAddress
 from segmentation.models import RuleSegment, Segment
@@ -95,7 +96,7 @@ def preflight(campaign: Campaign, *, at: datetime) -> Preflight:
     """
     plan = plan_now(campaign)
     counts = counts_for_page(campaign, plan, at=at)
-    problems = readiness(campaign)
+    problems = readiness(campaign) + _too_late(campaign, at)
     findings = _findings(campaign)
     problems += [_sentence(one) for one in findings if one.severity == "blocks"]
     if counts is not None and not counts.matched:
@@ -176,6 +177,16 @@ def readiness(campaign: Campaign) -> list[str]:
     return problems
 
 
+def _too_late(campaign: Campaign, when: datetime) -> list[str]:
+    expires = campaign.expires_at
+    if expires is None or when < expires:
+        return []
+    return [
+        f"Nobody gets it after {expires:%Y-%m-%d %H:%M} UTC, and that is not after "
+        "its beginning: choose a later end, or none."
+    ]
+
+
 def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
     warnings = []
     if plan.run_id is None:
@@ -235,6 +246,7 @@ def schedule_send(
     twice is asking once. Raises CannotSchedule with every problem at once.
     """
     problems = readiness(campaign)
+    problems += _too_late(campaign, scheduled_at)
     problems += [
         _sentence(one) for one in _findings(campaign) if one.severity == "blocks"
     ]
@@ -333,7 +345,7 @@ def _frozen(
             "reply_to": sender.reply_to,
             "postal_address": sender.postal_address,
         },
-        "local_time": campaign.local_time,
+        **frozen_times(campaign),
         "template": campaign.template.name,
         "scheduled_on": at.isoformat(),
         "scheduled_by": by.get_username() if by else "",

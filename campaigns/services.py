@@ -107,6 +107,10 @@ def resume_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
         send.save(update_fields=["state", "state_reason", "scheduled_at"])
         if send.state == Send.State.SENDING:
             _open_batches(send).update(paused=False)
+            # From now on, however long it was due: else it would be stale at once.
+            _open_batches(send).filter(
+                state=Batch.State.WAITING, not_before__lt=at
+            ).update(not_before=at)
             # A person has looked at what was wrong: the waits start anew, at once.
             _open_batches(send).filter(
                 state=Batch.State.WAITING, outcome__gt=""

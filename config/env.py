@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
+from campaigns.quiet_hours import QuietHours, hours_of
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 _env = Env()
@@ -52,6 +54,15 @@ def one_of(name: str, default: str, choices: set[str]) -> str:
     if value not in choices:
         raise _refuse(name, f"one of {', '.join(sorted(choices))}", value)
     return value
+
+
+def quiet_hours(name: str, default: str) -> QuietHours | None:
+    raw = text(name, default)
+    try:
+        return hours_of(raw)
+    except ValueError:
+        needed = "hours such as 21:00-08:00, or nothing for none"
+        raise _refuse(name, needed, raw) from None
 
 
 def http_address(name: str, default: str) -> str:

@@ -42,6 +42,7 @@ from campaigns.services import (
     send_progress,
     settle_in_doubt,
 )
+from campaigns.timing import frozen_times, quiet_hours
 from customers.doors import shown_page
 from segmentation.models import Segment
 
@@ -91,6 +92,7 @@ def campaign_page(
         ),
         segments=_segments(found),
         sends=campaign.sends.all()[:10],
+        quiet=quiet_hours(frozen_times(campaign)),
         form=form or ScheduleForm(initial={"newest_known": newest.pk if newest else 0}),
         **count_context(campaign, counted=found.counted, at=now),
     )

@@ -17,11 +17,18 @@ from typing import Final
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
 from campaigns.errors import DATABASE_AWAY
-from campaigns.materialising import BULK, due_at, launch_send, materialise
+from campaigns.materialising import (
+    BULK,
+    MISFIRE_GRACE,
+    due_at,
+    launch_send,
+    materialise,
+)
 from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import ledger
 from campaigns.sending.channels import Channel, channel_for
@@ -90,6 +97,7 @@ def tick(*, at: datetime) -> list[int]:
     Returns the sends whose audience is still to be written.
     """
     ledger.sweep(now=at)
+    pause_stale(at=at)
     launch_due(at=at)
     wind_up(at=at)
     return preparing()
@@ -101,6 +109,32 @@ def wind_up(*, at: datetime) -> list[int]:
     count_under_way(at=at)
     searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
     return ended
+
+
+def pause_stale(*, at: datetime) -> int:
+    """Stop sends that nobody has worked on for hours while they were due.
+
+    What was news before an outage may be none after it: a person decides. Returns how
+    many were stopped.
+    """
+    since = at - MISFIRE_GRACE
+    theirs = Batch.objects.filter(send=OuterRef("pk"))
+    overdue = theirs.filter(
+        state=Batch.State.WAITING, paused=False, not_before__lt=since
+    )
+    worked_on = theirs.filter(Q(intent_at__gte=since) | Q(outcome_at__gte=since))
+    stale = Send.objects.filter(
+        Exists(overdue), ~Exists(worked_on), state=Send.State.SENDING
+    )
+    hours = MISFIRE_GRACE // timedelta(hours=1)
+    stopped = list(stale.filter(prepared_at__lt=since).values_list("pk", flat=True))
+    for pk in stopped:
+        ledger.pause_for(
+            pk,
+            f"Nothing was sent of it for more than {hours} hours though it was due: "
+            "no sender was running. Resume it if it still makes sense.",
+        )
+    return len(stopped)
 
 
 def launch_due(*, at: datetime) -> int:
@@ -222,6 +256,7 @@ class _Engine:
         self._heartbeat()
         report = EngineReport()
         report.given_back, _ = ledger.sweep(now=at)
+        pause_stale(at=at)
         report.launched = launch_due(at=at)
         for send_id in preparing():
             report.prepared += prepare(send_id, at=self._clock(), until=until)

@@ -4,6 +4,7 @@ A batch row is always locked before its messages, everywhere in this house: two 
 can wait for each other, never in a circle.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +26,7 @@ from campaigns.sending.channels import (
 )
 from campaigns.sending.claims import Claim
 from campaigns.sending.composing import Composed
+from campaigns.timing import expiry, quiet_hours, zone_of
 from customers.models import Customer
 
 # Retries of what surely was not sent: 30 s doubling, an hour at most (sending.md 3.6).
@@ -231,6 +233,48 @@ def move_objectors(batch: Batch, composed: Composed) -> set[int]:
         arm=Message.Arm.FITTING,
     )
     return ids
+
+
+def who_waits(claim: Claim, *, now: datetime) -> dict[datetime | None, list[int]]:
+    """Messages of a batch that must not leave now, by when they may; None: never."""
+    frozen = Send.objects.values_list("frozen", flat=True).get(pk=claim.send_id)
+    hours, expires = quiet_hours(frozen), expiry(frozen)
+    if hours is None and expires is None:
+        return {}
+    waiting = Message.objects.filter(
+        batch=claim.batch_id, state=Message.State.WAITING
+    ).values_list("pk", "customer__timezone")
+    by_zone: dict[str, list[int]] = defaultdict(list)
+    for pk, name in waiting:
+        by_zone[name].append(pk)
+    later: dict[datetime | None, list[int]] = defaultdict(list)
+    for name, ids in by_zone.items():
+        instant = hours.ended(now, zone_of(name)) if hours else now
+        if expires is not None and instant >= expires:
+            later[None] += ids
+        elif instant > now:
+            later[instant] += ids
+    return dict(later)
+
+
+def put_off(
+    batch: Batch, later: Mapping[datetime | None, Sequence[int]], *, now: datetime
+) -> int:
+    """Move these messages to batches of their own hour; how many it is too late for."""
+    for instant, ids in later.items():
+        if instant is None:
+            leave_out(dict.fromkeys(ids, ("expired", "")), now=now)
+            continue
+        other = Batch.objects.create(
+            send_id=batch.send_id,
+            variant_id=batch.variant_id,
+            lane=batch.lane,
+            not_before=instant,
+        )
+        Message.objects.filter(pk__in=ids, state=Message.State.WAITING).update(
+            batch=other
+        )
+    return len(later.get(None, ()))
 
 
 def give_back(batch: Batch, send: Send, *, now: datetime) -> None:

@@ -152,6 +152,8 @@ class _Delivery:
         self.lease_ends = self._lease_from_now()
 
     def run(self) -> None:
+        if self._put_off():
+            return
         try:
             composed = compose_batch(self.claim.batch_id, self.lane.channel)
         except InvalidAddress as problem:  # of the sender: customers' were checked
@@ -173,6 +175,27 @@ class _Delivery:
             following, rest = rest[:size], rest[size:]
             group = self._write(group, results, following)
         self._afterwards()
+
+    def _put_off(self) -> bool:
+        """Let sleep who sleeps now, and leave out for whom it is too late.
+
+        An outage, or a send that takes hours, must not end in a flood at night. True
+        when nobody is left in this batch.
+        """
+        now = self.clock.now()
+        later = ledger.who_waits(self.claim, now=now)
+        if not later:
+            return False
+        with transaction.atomic():
+            batch = ledger.claimed(self.claim)
+            state = Send.objects.values_list("state", flat=True).get(pk=batch.send_id)
+            if state != Send.State.SENDING:
+                return False  # it is given back where the intent would be written
+            self.outcome.left_out += ledger.put_off(batch, later, now=now)
+            waits = batch.messages.filter(state=Message.State.WAITING).exists()
+            if not waits:
+                ledger.close_batch(batch, now=now)
+        return not waits
 
     def give_back(self) -> None:
         """A batch of which nothing was begun waits again, whole. Raises LostLease."""
@@ -231,7 +254,8 @@ class _Delivery:
             if pk not in moved:
                 out.setdefault(pk, reason)
         ledger.leave_out(out, now=now)
-        self.outcome.left_out, self.outcome.waiting = len(out), len(moved)
+        self.outcome.left_out += len(out)
+        self.outcome.waiting = len(moved)
         return moved | set(out)
 
     def _write_intent(self, batch: Batch, mails: list[Outgoing], now: datetime) -> None:

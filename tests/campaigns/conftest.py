@@ -100,6 +100,8 @@ class Shop:
         } | {
             "ATTUNE_DATA_DIR": str(folder),
             "ATTUNE_DATABASE_URL": database_url,
+            # Some of these processes live by the real clock.
+            "ATTUNE_QUIET_HOURS": "",
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "PYTHONPATH": str(ROOT),
         }

@@ -251,7 +251,7 @@ class Stream:
 
     def press(self):
         send = self.random.choice(Send.objects.order_by("pk"))
-        act = self.random.choice([pause_send, resume_send, resume_send, cancel_send])
+        act = self.random.choice([pause_send, *[resume_send] * 5, cancel_send])
         if act is cancel_send and self.random.random() < 0.8:
             return
         with contextlib.suppress(WrongState):
@@ -262,7 +262,7 @@ class Stream:
             self.plan(purpose)
             self.prepare()
         for _ in range(STEPS):
-            self.now += self.random.choice([0.003, 0.03, 0.1, 0.1, 0.3, 2.3]) * DAY
+            self.now += self.random.choice([0.003, 0.03, 0.1, 0.1, 0.2, 2.3]) * DAY
             self.random.choice(
                 [
                     self.plan,
@@ -273,6 +273,7 @@ class Stream:
                     self.deliver,
                     self.turn,
                     self.sweep,
+                    self.press,
                     self.press,
                     self.merge,
                     self.something_happens,

@@ -59,6 +59,7 @@ def test_a_secret_is_made_once_and_only_its_owner_reads_it(tmp_path):
         ("ATTUNE_DEBUG", "perhaps", "ATTUNE_DEBUG needs yes or no"),
         ("ATTUNE_DATABASE_URL", "nonsense", "ATTUNE_DATABASE_URL needs an address"),
         ("ATTUNE_PROVIDER_OPTIONS", "{", "ATTUNE_PROVIDER_OPTIONS needs a JSON object"),
+        ("ATTUNE_QUIET_HOURS", "at night", "ATTUNE_QUIET_HOURS needs hours such as"),
     ],
 )
 def test_a_bad_setting_stops_the_start_with_one_sentence(tmp_path, name, value, words):

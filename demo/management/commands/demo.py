@@ -250,6 +250,8 @@ def _campaign(sample: bool) -> Campaign:
         defaults={
             "template": EmailTemplate.objects.filter(design="announcement")[0],
             "sender": sender,
+            # It goes to a local outbox and is watched now, at whatever hour.
+            "at_night": True,
         },
     )
     return campaign

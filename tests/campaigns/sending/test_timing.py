@@ -1,0 +1,222 @@
+"""Nobody is woken, nothing leaves too late, and a person decides about stale news."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from campaigns.errors import CannotSchedule
+from campaigns.models import Batch, Send
+from campaigns.planning import preflight
+from campaigns.quiet_hours import hours_of
+from campaigns.sending import engine
+from campaigns.sending.protocol import deliver_next_batch
+from campaigns.services import (
+    launch_send,
+    materialise,
+    pause_send,
+    resume_send,
+    schedule_send,
+    send_progress,
+)
+from customers.models import Customer
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+# Noon in London is 21:00 in Tokyo and 4:00 in Los Angeles.
+ZONES = ("Europe/London", "Asia/Tokyo", "America/Los_Angeles", "no such place")
+TOKYO_WAKES = datetime(2026, 3, 2, 23, 0, tzinfo=UTC)
+LOS_ANGELES_WAKES = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _people_sleep(settings):
+    settings.QUIET_HOURS = hours_of("21:00-08:00")
+
+
+@pytest.fixture
+def people(world):
+    """Three of each zone; who lives nowhere known goes by the shop's clock."""
+    customers = world.add_customers(12)
+    for number, one in enumerate(customers):
+        one.timezone = ZONES[number % len(ZONES)]
+    Customer.objects.bulk_update(customers, ["timezone"])
+    return customers
+
+
+def prepared(campaign, *, at):
+    send = launch_send(schedule_send(campaign, scheduled_at=at, at=at), at=at)
+    assert materialise(send, at=at)
+    send.refresh_from_db()
+    return send
+
+
+def deliver_all(lane, now):
+    while deliver_next_batch(lane, now=now) is not None:
+        pass
+
+
+def reached(send):
+    """How many of each zone."""
+    return Counter(
+        send.messages.filter(state="accepted").values_list(
+            "customer__timezone", flat=True
+        )
+    )
+
+
+def test_who_sleeps_gets_a_promotion_in_the_morning(people, campaign, lane):
+    send = prepared(campaign, at=NOON)
+    deliver_all(lane, NOON)
+    assert reached(send) == {"Europe/London": 3, "no such place": 3}
+    deliver_all(lane, LOS_ANGELES_WAKES - timedelta(seconds=1))
+    assert reached(send).total() == 6
+    deliver_all(lane, LOS_ANGELES_WAKES)
+    assert reached(send)["America/Los_Angeles"] == 3
+    # London has gone to bed by then; it has its mail already.
+    deliver_all(lane, TOKYO_WAKES)
+    assert reached(send).total() == 12
+
+
+def test_mail_about_an_order_comes_at_any_hour(people, campaign, lane):
+    campaign.template.purpose = "service"
+    campaign.template.save()
+    send = prepared(campaign, at=NOON)
+    deliver_all(lane, NOON)
+    assert reached(send).total() == 12
+
+
+def test_a_marketer_may_say_that_the_night_is_right(people, campaign, lane):
+    campaign.at_night = True
+    send = prepared(campaign, at=NOON)
+    deliver_all(lane, NOON)
+    assert reached(send).total() == 12
+
+
+def test_after_an_outage_nobody_is_woken(people, campaign, lane, channel):
+    """What was due at noon and found no sender before 3:00 waits for 8:00."""
+    send = prepared(campaign, at=NOON)
+    night = NOON + timedelta(hours=15)
+    deliver_all(lane, night)
+    # 3:00 in London, noon in Tokyo, 19:00 in Los Angeles.
+    assert reached(send) == {"Asia/Tokyo": 3, "America/Los_Angeles": 3}
+    waiting = Batch.objects.filter(state="waiting")
+    assert {batch.not_before for batch in waiting} == {
+        datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
+    }
+    deliver_all(lane, night + timedelta(hours=5))
+    assert reached(send).total() == 12
+    assert Counter(channel.ledger).most_common(1)[0][1] == 1
+    engine.wind_up(at=night + timedelta(hours=5))
+    assert Send.objects.get().state == "sent"
+
+
+def test_a_batch_that_is_cut_off_while_people_fall_asleep_loses_nobody(
+    people, campaign, lane
+):
+    send = prepared(campaign, at=NOON)
+    Batch.objects.update(not_before=NOON)  # all in one: no zone's batch of its own
+    first = Batch.objects.order_by("pk").first()
+    send.messages.update(batch=first)
+    deliver_all(lane, NOON)
+    assert reached(send) == {"Europe/London": 3, "no such place": 3}
+    assert send.messages.filter(state="waiting").count() == 6
+    deliver_all(lane, TOKYO_WAKES)
+    assert reached(send).total() == 12
+
+
+def test_a_paused_send_is_not_cut_up_and_a_cancelled_one_not_revived(
+    people, campaign, lane
+):
+    send = prepared(campaign, at=NOON)
+    batches = Batch.objects.count()
+    Batch.objects.update(not_before=NOON)
+    Send.objects.update(state="paused")  # pressed between claim and look
+    deliver_next_batch(lane, now=NOON + timedelta(hours=15))
+    assert Batch.objects.count() == batches
+    assert not send.messages.exclude(state="waiting").exists()
+
+
+def test_what_has_ended_reaches_nobody_any_more(people, campaign, lane):
+    campaign.expires_at = LOS_ANGELES_WAKES
+    campaign.save()
+    send = prepared(campaign, at=NOON)
+    late = send.messages.filter(state="left_out", reason="expired")
+    assert set(late.values_list("customer__timezone", flat=True)) == {
+        "Asia/Tokyo",
+        "America/Los_Angeles",
+    }
+    deliver_all(lane, LOS_ANGELES_WAKES)
+    assert late.count() == 12
+    engine.wind_up(at=LOS_ANGELES_WAKES)
+    progress = send_progress(Send.objects.get(), at=LOS_ANGELES_WAKES)
+    assert (progress.state, progress.audience) == ("sent", 12)
+    assert progress.reasons == {"expired": 12}
+
+
+def test_who_would_get_it_after_its_end_gets_nothing(people, campaign, lane):
+    campaign.expires_at = NOON + timedelta(hours=16)
+    send = prepared(campaign, at=NOON)
+    deliver_all(lane, NOON + timedelta(hours=15))
+    assert reached(send) == {"Asia/Tokyo": 3, "America/Los_Angeles": 3}
+    assert send.messages.filter(reason="expired").count() == 6
+
+
+def test_an_end_before_the_beginning_is_refused(campaign, world):
+    world.add_customers(3)
+    campaign.expires_at = NOON
+    campaign.save()
+    with pytest.raises(CannotSchedule, match="Nobody gets it after 2026-03-02 12:00"):
+        schedule_send(campaign, scheduled_at=NOON, at=NOON - timedelta(hours=1))
+    assert preflight(campaign, at=NOON).problems
+    assert schedule_send(campaign, scheduled_at=NOON - timedelta(minutes=1), at=NOON)
+
+
+@pytest.mark.parametrize(("hours", "stops"), [(5.9, False), (6.1, True)])
+def test_news_that_lay_about_for_hours_waits_for_a_person(
+    people, campaign, settings, hours, stops
+):
+    settings.QUIET_HOURS = None
+    send = prepared(campaign, at=NOON)
+    later = NOON + timedelta(hours=hours)
+    report = engine.run_once(at=later)
+    send.refresh_from_db()
+    assert (send.state == "paused", report.accepted == 0) == (stops, stops)
+    if stops:
+        assert "no sender was running" in send.state_reason
+        resume_send(send, at=later)
+        assert engine.run_once(at=later).accepted == 12
+
+
+def test_a_send_that_takes_its_time_is_not_stale(people, campaign, lane, settings):
+    settings.QUIET_HOURS = None
+    send = prepared(campaign, at=NOON)
+    deliver_next_batch(lane, now=NOON + timedelta(hours=5))
+    assert engine.pause_stale(at=NOON + timedelta(hours=7)) == 0
+    assert engine.pause_stale(at=NOON + timedelta(hours=12)) == 1
+    send.refresh_from_db()
+    assert send.state == "paused"
+
+
+def test_what_sleeps_or_rests_is_not_stale(people, campaign, lane):
+    prepared(campaign, at=NOON)
+    deliver_all(lane, NOON)
+    assert engine.pause_stale(at=NOON + timedelta(hours=4)) == 0
+    send = Send.objects.get()
+    pause_send(send, at=NOON)
+    assert engine.pause_stale(at=NOON + timedelta(hours=40)) == 0
+
+
+def test_the_page_of_a_campaign_says_when_nothing_is_sent(admin_client, campaign):
+    campaign.expires_at = timezone.now() + timedelta(days=3)
+    campaign.save()
+    address = reverse("admin:campaigns_campaign_change", args=[campaign.pk])
+    text = admin_client.get(address).content.decode()
+    assert "From 21:00 to 08:00 where a customer lives nothing is sent" in text
+    assert "Nobody gets it after" in text
+    campaign.at_night = True
+    campaign.save()
+    assert "nothing is sent" not in admin_client.get(address).content.decode()
