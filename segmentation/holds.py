@@ -15,7 +15,12 @@ import numpy as np
 
 from customers.models import Interaction
 from segmentation.emotion.families import FAMILIES
-from segmentation.frames import families_of, load_people, load_texts, unpack_sums
+from segmentation.frames import (
+    load_people,
+    load_texts,
+    unpack_families,
+    unpack_sums,
+)
 from segmentation.hold_measures import HoldMeasures, measures_in_use
 from segmentation.models import EmotionProfile, EmotionScore
 from segmentation.profile.behaviour import rating_deed
@@ -196,15 +201,20 @@ def _add_texts(
         .exclude(families=b"")
         .values_list("customer_id", "kind", "families", "occurred_at")
     )
-    for customer, kind, stored, when in rows:
-        families = families_of(stored)
-        share = float(negative_mass(families[None, :])[0])
-        feeling = max(_READS, key=lambda family: families[FAMILIES.index(family)])
+    read = list(rows)
+    if not read:
+        return
+    families = unpack_families(b"".join(stored for _, _, stored, _ in read))
+    shares = negative_mass(families)
+    # Few of many thousands: the rest is not looked at one by one.
+    for row in np.flatnonzero(shares >= NEGATIVE_SHARE).tolist():
+        customer, kind, _, when = read[row]
+        feeling = max(_READS, key=lambda one: families[row, FAMILIES.index(one)])
         reads = f"that reads as {_READS[feeling]} on {_day(when)}"
-        if kind in COMPLAINTS and share >= NEGATIVE_SHARE:
+        if kind in COMPLAINTS:
             because = f"{COMPLAINTS[kind]} {reads}"
             found[customer].started.append(_Started(2, when, when + HOLD, because))
-        elif kind in _OTHER_TEXTS and share >= PEAK_SHARE:
+        elif kind in _OTHER_TEXTS and shares[row] >= PEAK_SHARE:
             because = f"{_OTHER_TEXTS[kind]} {reads}"
             found[customer].started.append(_Started(0, when, when + PEAK_HOLD, because))
 
