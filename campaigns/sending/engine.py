@@ -17,7 +17,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
@@ -112,22 +112,25 @@ def wind_up(*, at: datetime) -> list[int]:
 
 
 def pause_stale(*, at: datetime) -> int:
-    """Stop sends that nobody has worked on for hours while they were due.
+    """Stop sends that were due for hours while no sender was running.
 
-    What was news before an outage may be none after it: a person decides. Returns how
-    many were stopped.
+    What was news before an outage may be none after it: a person decides. Whoever only
+    waits for a large send to end is not meant. Returns how many were stopped.
     """
     since = at - MISFIRE_GRACE
-    theirs = Batch.objects.filter(send=OuterRef("pk"))
-    overdue = theirs.filter(
-        state=Batch.State.WAITING, paused=False, not_before__lt=since
+    if Batch.objects.filter(intent_at__gte=since).exists():
+        return 0
+    overdue = Batch.objects.filter(
+        send=OuterRef("pk"),
+        state=Batch.State.WAITING,
+        paused=False,
+        not_before__lt=since,
     )
-    worked_on = theirs.filter(Q(intent_at__gte=since) | Q(outcome_at__gte=since))
     stale = Send.objects.filter(
-        Exists(overdue), ~Exists(worked_on), state=Send.State.SENDING
+        Exists(overdue), state=Send.State.SENDING, prepared_at__lt=since
     )
     hours = MISFIRE_GRACE // timedelta(hours=1)
-    stopped = list(stale.filter(prepared_at__lt=since).values_list("pk", flat=True))
+    stopped = list(stale.values_list("pk", flat=True))
     for pk in stopped:
         ledger.pause_for(
             pk,

@@ -201,6 +201,18 @@ def test_a_send_that_takes_its_time_is_not_stale(people, campaign, lane, setting
     assert send.state == "paused"
 
 
+def test_who_waits_for_a_large_send_to_end_is_not_stale(
+    people, campaign, world, lane, settings
+):
+    settings.QUIET_HOURS = None
+    prepared(campaign, at=NOON)
+    other = prepared(world.add_campaign(campaign.template), at=NOON)
+    # The lane was busy with the first of them until a minute ago.
+    deliver_next_batch(lane, now=NOON + timedelta(hours=9))
+    assert not other.messages.exclude(state="waiting").exists()
+    assert engine.pause_stale(at=NOON + timedelta(hours=10)) == 0
+
+
 def test_what_sleeps_or_rests_is_not_stale(people, campaign, lane):
     prepared(campaign, at=NOON)
     deliver_all(lane, NOON)
