@@ -204,7 +204,8 @@ def _add_texts(
     read = list(rows)
     if not read:
         return
-    families = unpack_families(b"".join(stored for _, _, stored, _ in read))
+    packed = b"".join(stored for _, _, stored, _ in read)
+    families = unpack_families(packed).astype(np.float64)
     shares = negative_mass(families)
     # Few of many thousands: the rest is not looked at one by one.
     for row in np.flatnonzero(shares >= NEGATIVE_SHARE).tolist():
