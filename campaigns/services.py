@@ -32,7 +32,7 @@ from campaigns.rendering import (
     starter_template,
     web_view_of,
 )
-from campaigns.sending.ledger import CAN_PAUSE, OPEN_BATCHES
+from campaigns.sending.ledger import CAN_PAUSE, OPEN_BATCHES, pause_for
 from campaigns.sending.trial import send_test_mail
 from customers.models import Customer
 
@@ -64,6 +64,7 @@ __all__ = [
     "settle_in_doubt",
     "something_is_handed_over",
     "starter_template",
+    "stop_send",
     "web_view_of",
 ]
 
@@ -87,6 +88,12 @@ def pause_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
     return send
 
 
+def stop_send(send_id: int, because: str) -> None:
+    """Pause a send that needs a person, with the reason as a sentence."""
+    pause_for(send_id, because)
+    log.warning("send %s stopped: %s", send_id, because)
+
+
 def resume_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
     """Go on where it stopped: the audience is never read again.
 
@@ -103,8 +110,8 @@ def resume_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
             send.state = Send.State.PREPARING
         else:
             send.state = Send.State.SENDING
-        send.state_reason = ""
-        send.save(update_fields=["state", "state_reason", "scheduled_at"])
+        send.state_reason, send.resumed_at = "", at
+        send.save(update_fields=["state", "state_reason", "scheduled_at", "resumed_at"])
         if send.state == Send.State.SENDING:
             _open_batches(send).update(paused=False)
             # From now on, however long it was due: else it would be stale at once.

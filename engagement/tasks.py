@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from customers import waking
 from engagement import inbox
-from engagement.beside import mind_webhooks
+from engagement.beside import mind_harm, mind_webhooks
 from engagement.figures import count_what_moved
 
 # Later the timetable has done it.
@@ -33,5 +33,7 @@ def take_in(call_id: int) -> None:
 
 @shared_task(ignore_result=True)
 def take_in_open() -> None:
-    """What a broker lost, or waits for its message."""
-    mind_webhooks(timezone.now(), time.monotonic() + SECONDS_A_TASK)
+    """What a broker lost, or waits for its message; and whether a send does harm."""
+    until = time.monotonic() + SECONDS_A_TASK
+    mind_webhooks(timezone.now(), until)
+    mind_harm(timezone.now(), until)

@@ -1,0 +1,103 @@
+"""A send that does harm stops by itself, and says why; a person decides how it goes on.
+
+A list that bounces or complains costs a shop its name with mailbox providers within
+hours. Source: sending.md 3.4, "auto-pause"; docs/operations.md.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from typing import Final
+
+from django.db.models import Count, Q
+
+from campaigns.models import Message, Send
+from campaigns.services import stop_send
+from engagement.models import MessageEngagement
+
+# Fewer mails than these say nothing.
+JUDGED_FROM: Final = 200
+# The first ones are looked at: they have had most time to come back.
+LOOKED_AT: Final = 5000
+BOUNCED_MOST: Final = 0.05
+COMPLAINED_MOST: Final = 0.003
+# Below so many complaints one person's mood would stop a send.
+COMPLAINTS_LEAST: Final = 3
+DOUBT_MOST: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """What came of a send: of the first mails, looked_at, how many bounced or
+    complained; of all that left, handed_over, how many are in doubt."""
+
+    looked_at: int = 0
+    bounced: int = 0
+    complained: int = 0
+    handed_over: int = 0
+    in_doubt: int = 0
+
+    @property
+    def because(self) -> str:
+        """Why it has to stop, as a sentence; empty: it need not."""
+        if self.looked_at < JUDGED_FROM:
+            return ""
+        if self.bounced > BOUNCED_MOST * self.looked_at:
+            return (
+                f"{self.bounced:,} of {self.looked_at:,} mails came back, more than "
+                "one in twenty: the list may be old. Look at who bounced before you "
+                "resume it."
+            )
+        complaints = max(COMPLAINED_MOST * self.looked_at, COMPLAINTS_LEAST)
+        if self.complained >= complaints:
+            return (
+                f"{self.complained:,} of {self.looked_at:,} people called it spam, "
+                "three in a thousand or more: mailbox providers stop taking mail then. "
+                "Find out why before you resume it."
+            )
+        if self.in_doubt > DOUBT_MOST * self.handed_over:
+            return (
+                f"{self.in_doubt:,} mails are in doubt, more than one in a hundred: "
+                "the provider does not answer as it should. Look at its status before "
+                "you resume it."
+            )
+        return ""
+
+
+def stop_what_harms(*, at: datetime, until: float = float("inf")) -> int:
+    """Stop sends under way of which too many bounced, complained, or are in doubt.
+
+    until: begin no further one after this time.monotonic(). Returns how many stopped.
+    """
+    stopped = 0
+    for send in Send.objects.filter(state=Send.State.SENDING).order_by("pk"):
+        if monotonic() >= until:
+            break
+        because = harm_of(send).because
+        if because:
+            stop_send(send.pk, because)
+            stopped += 1
+    return stopped
+
+
+def harm_of(send: Send) -> Harm:
+    """Of what left since a person resumed it last: they have seen what was before."""
+    left = Message.objects.filter(send=send)
+    if send.resumed_at is not None:
+        left = left.filter(handed_over_at__gt=send.resumed_at)
+    accepted = left.filter(state=Message.State.ACCEPTED).order_by("pk")
+    ids = list(accepted.values_list("pk", flat=True)[:LOOKED_AT])
+    if not ids:
+        return Harm()
+    came_back = MessageEngagement.objects.filter(
+        message__in=accepted, message__gte=ids[0], message__lte=ids[-1]
+    ).aggregate(
+        bounced=Count("pk", Q(bounced_at__isnull=False)),
+        complained=Count("pk", Q(complained_at__isnull=False)),
+    )
+    doubt = left.filter(state=Message.State.IN_DOUBT, settled_at=None).count()
+    handed_over = len(ids) + doubt
+    if len(ids) == LOOKED_AT and doubt > DOUBT_MOST * handed_over:
+        # Only now: a million are not counted every few seconds.
+        handed_over = accepted.count() + doubt
+    return Harm(len(ids), handed_over=handed_over, in_doubt=doubt, **came_back)

@@ -1,0 +1,116 @@
+from datetime import timedelta
+
+import pytest
+
+from campaigns.models import Message, Send
+from campaigns.services import resume_send
+from customers.models import Customer
+from engagement import guards, tasks
+from engagement.beside import mind_harm
+from engagement.guards import Harm, harm_of, stop_what_harms
+from engagement.models import MessageEngagement
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def mailed(send, at):
+    """So many mails of a send under way, of which some came back."""
+    Send.objects.update(state="sending", prepared_at=at)
+
+    def add(count, *, bounced=0, complained=0, in_doubt=0, handed_over_at=at):
+        first = Customer.objects.count()
+        people = Customer.objects.bulk_create(
+            Customer(external_id=f"c{number}")
+            for number in range(first, first + count + in_doubt)
+        )
+        messages = Message.objects.bulk_create(
+            Message(
+                send=send,
+                customer=one,
+                state="accepted" if number < count else "in_doubt",
+                address_wire=f"{one.external_id}@x.org",
+                handed_over_at=handed_over_at,
+            )
+            for number, one in enumerate(people)
+        )
+        MessageEngagement.objects.bulk_create(
+            MessageEngagement(
+                message=one,
+                bounced_at=at if number < bounced else None,
+                complained_at=at if number >= count - complained else None,
+            )
+            for number, one in enumerate(messages[:count])
+            if number < bounced or number >= count - complained
+        )
+        return send
+
+    return add
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (Harm(199, bounced=199, handed_over=199), ""),
+        (Harm(200, bounced=10, handed_over=200), ""),
+        (Harm(200, bounced=11, handed_over=200), "11 of 200 mails came back"),
+        (Harm(300, complained=2, handed_over=300), ""),
+        (Harm(900, complained=3, handed_over=900), "3 of 900 people called it spam"),
+        (Harm(2000, complained=5, handed_over=2000), ""),
+        (Harm(2000, complained=6, handed_over=2000), "6 of 2,000 people called it"),
+        (Harm(300, handed_over=303, in_doubt=3), ""),
+        (Harm(300, handed_over=304, in_doubt=4), "4 mails are in doubt"),
+        (Harm(5000, handed_over=900_000, in_doubt=4000), ""),
+    ],
+)
+def test_the_lines_are_where_mailbox_providers_draw_them(harm, words):
+    assert words in harm.because
+    assert bool(harm.because) is bool(words)
+
+
+@pytest.mark.parametrize("harm", [{"bounced": 20}, {"complained": 4}, {"in_doubt": 5}])
+def test_a_send_that_does_harm_stops_and_says_why(mailed, at, harm):
+    send = mailed(300, **harm)
+    assert stop_what_harms(at=at) == 1
+    assert stop_what_harms(at=at) == 0
+    send.refresh_from_db()
+    assert send.state == "paused"
+    assert send.state_reason == harm_of(send).because != ""
+
+
+def test_a_send_that_does_none_goes_on(mailed, at):
+    send = mailed(300, bounced=15, complained=2, in_doubt=3)
+    assert mind_harm(at, float("inf")) == 0
+    send.refresh_from_db()
+    assert send.state == "sending"
+
+
+def test_what_a_person_has_seen_stops_it_no_second_time(mailed, at):
+    send = mailed(300, bounced=20, in_doubt=9)
+    stop_what_harms(at=at)
+    resume_send(send, at=at + timedelta(minutes=1))
+    assert stop_what_harms(at=at) == 0
+    later = at + timedelta(minutes=2)
+    mailed(150, bounced=100, handed_over_at=later)
+    assert stop_what_harms(at=at) == 0
+    mailed(60, handed_over_at=later)
+    assert stop_what_harms(at=at) == 1
+
+
+def test_only_the_first_mails_are_looked_at_but_doubt_is_of_all(
+    mailed, at, monkeypatch
+):
+    monkeypatch.setattr(guards, "LOOKED_AT", 250)
+    send = mailed(250, bounced=5)
+    mailed(400, bounced=400, in_doubt=6)
+    found = harm_of(Send.objects.get())
+    assert (found.looked_at, found.bounced) == (250, 5)
+    assert (found.handed_over, found.in_doubt) == (656, 6)
+    assert found.because == ""
+    assert send.pk
+
+
+def test_the_timetable_looks_too(mailed):
+    mailed(300, bounced=20)
+    tasks.take_in_open()
+    assert Send.objects.get().state == "paused"
