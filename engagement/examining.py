@@ -1,0 +1,284 @@
+"""What an operator should know of a deployment, each as one sentence. Reads only.
+
+No mail is sent and no provider is asked over the network; an SMTP server is greeted.
+Source: sending.md 7.4, "doctor".
+"""
+
+import shutil
+import smtplib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import ERROR, run_checks
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from kombu import Connection
+
+from campaigns.errors import CampaignsError
+from campaigns.models import Batch, Message, Send, Sender
+from campaigns.planning import NOBODY_SENDS, sender_is_running
+from campaigns.sending.channels import channel_for
+from engagement.models import DeadLetter, WebhookCall
+
+State = Literal["well", "look", "broken"]
+CLOCKS_APART_MOST: Final = timedelta(seconds=30)
+FREE_GIGABYTES: Final = 1.0
+ANSWER_SECONDS: Final = 5.0
+SECRETS: Final = ("_key", "_secret", "_password")
+# Longer than any turn of an engine takes.
+OVERDUE: Final = timedelta(minutes=10)
+UNDER_WAY: Final = (Send.State.SCHEDULED, Send.State.PREPARING, Send.State.SENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """state: well; look, a person should; broken, it does not work so."""
+
+    about: str
+    state: State
+    words: str
+
+
+def examine(*, at: datetime) -> Iterator[Finding]:
+    """Every finding, in the order in which one thing needs another.
+
+    What can't be looked at is broken, with the error; the rest is looked at all the
+    same.
+    """
+    for look in (
+        _settings,
+        _database,
+        _migrations,
+        _clocks,
+        _disk,
+        _secrets,
+        _links,
+        _senders,
+        _provider,
+        _broker,
+        _engine,
+        _leases,
+        _doubt,
+        _reports,
+    ):
+        about = look.__name__.strip("_")
+        try:
+            yield from look(about, at)
+        except Exception as problem:  # noqa: BLE001  told in the finding
+            yield Finding(about, "broken", f"{type(problem).__name__}: {problem}")
+
+
+def _settings(about: str, at: datetime) -> Iterator[Finding]:
+    found = [one for one in run_checks() if one.id and one.id.startswith("attune.")]
+    for one in found:
+        state: State = "broken" if one.level >= ERROR else "look"
+        yield Finding(about, state, str(one.msg))
+    if settings.DEBUG:
+        yield Finding(
+            about, "look", "ATTUNE_DEBUG is on: errors show code to whoever meets them."
+        )
+    elif not found:
+        yield Finding(about, "well", "Nothing in the settings is wrong.")
+
+
+def _database(about: str, at: datetime) -> Iterator[Finding]:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT sqlite_version()")
+            version = f"SQLite {cursor.fetchone()[0]}"
+            cursor.execute("PRAGMA journal_mode")
+            if (mode := cursor.fetchone()[0]) != "wal":
+                yield Finding(
+                    about,
+                    "look",
+                    f"The journal is {mode!r} and not WAL: pages wait while mail is "
+                    "written down.",
+                )
+        else:
+            cursor.execute("SHOW server_version")
+            version = f"PostgreSQL {cursor.fetchone()[0]}"
+    yield Finding(about, "well", f"{version} answers.")
+
+
+def _migrations(about: str, at: datetime) -> Iterator[Finding]:
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        first = missing[0][0]
+        yield Finding(
+            about,
+            "broken",
+            f"Migrations that were not run: {len(missing)}, {first.app_label} "
+            f"{first.name} first. Run `manage.py migrate`.",
+        )
+    else:
+        yield Finding(about, "well", "The tables are those of this version.")
+
+
+def _clocks(about: str, at: datetime) -> Iterator[Finding]:
+    if connection.vendor == "sqlite":
+        yield Finding(about, "well", "The database goes by this machine's clock.")
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        apart = abs(cursor.fetchone()[0] - timezone.now())
+    state: State = "well" if apart <= CLOCKS_APART_MOST else "broken"
+    yield Finding(
+        about,
+        state,
+        f"The database's clock is {apart.total_seconds():.1f} s from this one.",
+    )
+
+
+def _disk(about: str, at: datetime) -> Iterator[Finding]:
+    free = shutil.disk_usage(settings.DATA_DIR).free / 1e9
+    state: State = "well" if free >= FREE_GIGABYTES else "look"
+    yield Finding(about, state, f"{free:.1f} GB are free where the data is.")
+
+
+def _secrets(about: str, at: datetime) -> Iterator[Finding]:
+    open_ones = [
+        path.name
+        for path in sorted(Path(settings.DATA_DIR).iterdir())
+        if path.is_file()
+        and path.name.endswith(SECRETS)
+        and path.stat().st_mode & 0o077
+    ]
+    if open_ones:
+        yield Finding(
+            about,
+            "look",
+            f"Others on this machine can read {', '.join(open_ones)}: chmod 600.",
+        )
+    else:
+        yield Finding(about, "well", "Only their owner can read the secret files.")
+
+
+def _links(about: str, at: datetime) -> Iterator[Finding]:
+    parts = urlsplit(settings.BASE_URL)
+    host = parts.hostname or ""
+    local = host == "localhost" or host.startswith("127.")
+    if local and settings.PROVIDER != "outbox":
+        yield Finding(
+            about,
+            "broken",
+            f"Links in mails lead to {settings.BASE_URL}, which nobody else can reach: "
+            "set ATTUNE_BASE_URL.",
+        )
+    elif parts.scheme != "https" and not local:
+        yield Finding(
+            about,
+            "look",
+            f"Links in mails lead to {settings.BASE_URL} without TLS: mailbox "
+            "providers take one-click unsubscribe by https only.",
+        )
+    else:
+        yield Finding(about, "well", f"Links in mails lead to {settings.BASE_URL}.")
+
+
+def _senders(about: str, at: datetime) -> Iterator[Finding]:
+    bare = [str(one) for one in Sender.objects.filter(postal_address="")]
+    if bare:
+        yield Finding(
+            about,
+            "look",
+            f"No postal address: {', '.join(bare)}; the law asks for one in mails.",
+        )
+    else:
+        count = Sender.objects.count()
+        yield Finding(about, "well", f"Ready for mail: {count}.")
+
+
+def _provider(about: str, at: datetime) -> Iterator[Finding]:
+    try:
+        channel = channel_for(settings.PROVIDER)
+    except CampaignsError as problem:
+        yield Finding(about, "broken", str(problem))
+        return
+    channel.close()
+    if settings.PROVIDER == "smtp":
+        parts = urlsplit(settings.SMTP_URL)
+        with smtplib.SMTP(
+            parts.hostname or "", parts.port or 25, timeout=ANSWER_SECONDS
+        ) as server:
+            code, _ = server.noop()
+        yield Finding(
+            about, "well", f"{parts.hostname} answers with {code}; nothing was sent."
+        )
+    else:
+        yield Finding(
+            about, "well", f"{settings.PROVIDER} is set up; it was not asked."
+        )
+
+
+def _broker(about: str, at: datetime) -> Iterator[Finding]:
+    if not settings.BROKER_URL:
+        yield Finding(about, "well", "None: run_engine does the work.")
+        return
+    with Connection(settings.BROKER_URL, connect_timeout=ANSWER_SECONDS) as broker:
+        broker.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
+    yield Finding(about, "well", f"{urlsplit(settings.BROKER_URL).scheme} answers.")
+
+
+def _engine(about: str, at: datetime) -> Iterator[Finding]:
+    due = Send.objects.filter(state__in=UNDER_WAY).count()
+    if sender_is_running(at=at):
+        yield Finding(about, "well", f"A sender is running; sends to do: {due}.")
+    elif due:
+        yield Finding(about, "broken", f"Sends to do: {due}. {NOBODY_SENDS}")
+    else:
+        yield Finding(about, "look", "No sender is running; there is nothing to send.")
+
+
+def _leases(about: str, at: datetime) -> Iterator[Finding]:
+    lost = Batch.objects.filter(
+        state__in=(Batch.State.CLAIMED, Batch.State.HANDING_OVER),
+        lease_until__lt=at - OVERDUE,
+    ).count()
+    if lost:
+        yield Finding(
+            about,
+            "broken",
+            f"Batches left by processes that died, which nobody has taken up: {lost}. "
+            "Start run_engine, or a worker with beat.",
+        )
+    else:
+        yield Finding(about, "well", "No batch was left behind.")
+
+
+def _doubt(about: str, at: datetime) -> Iterator[Finding]:
+    count = Message.objects.filter(
+        state=Message.State.IN_DOUBT, settled_at=None
+    ).count()
+    if count:
+        yield Finding(
+            about,
+            "look",
+            f"Messages in doubt that nobody has decided about: {count:,}. See the "
+            "pages of their sends.",
+        )
+    else:
+        yield Finding(about, "well", "No message is in doubt.")
+
+
+def _reports(about: str, at: datetime) -> Iterator[Finding]:
+    overdue = WebhookCall.objects.filter(done_at=None, not_before__lt=at - OVERDUE)
+    waiting, letters = overdue.count(), DeadLetter.objects.count()
+    if waiting:
+        yield Finding(
+            about,
+            "broken",
+            f"Calls of the provider that wait to be taken in: {waiting:,}, since "
+            f"{overdue.earliest('not_before').received_at:%Y-%m-%d %H:%M} UTC: start "
+            "run_engine, or a worker with beat.",
+        )
+    if letters:
+        yield Finding(about, "look", f"Reports not understood: {letters:,}; see Home.")
+    if not waiting and not letters:
+        yield Finding(about, "well", "Everything the provider reported is taken in.")

@@ -1,0 +1,136 @@
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from campaigns.models import Batch, EngineNode, Message, Send
+from engagement import examining
+from engagement.examining import examine
+from engagement.models import DeadLetter, WebhookCall
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def now():
+    return timezone.now()
+
+
+@pytest.fixture(autouse=True)
+def _a_folder_of_its_own(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+
+
+@pytest.fixture
+def found(now):
+    def of(about):
+        return [(one.state, one.words) for one in examine(at=now) if one.about == about]
+
+    return of
+
+
+def test_a_new_shop_is_well_but_for_a_sender(found, now):
+    states = {one.about: one.state for one in examine(at=now)}
+    assert states.pop("engine") == "look"
+    assert set(states.values()) == {"well"}
+    assert len(states) == 13
+    EngineNode.objects.create(name="x", role="engine", started_at=now, last_seen=now)
+    assert found("engine") == [("well", "A sender is running; sends to do: 0.")]
+
+
+def test_mail_that_waits_for_a_sender_is_broken(found, send):
+    Send.objects.update(state="scheduled")
+    ((state, words),) = found("engine")
+    assert state == "broken"
+    assert "Sends to do: 1. No sender is running" in words
+
+
+def test_links_that_nobody_can_follow_are_broken(found, settings):
+    settings.PROVIDER, settings.BASE_URL = "smtp", "http://127.0.0.1:8000"
+    assert found("links")[0][0] == "broken"
+    settings.BASE_URL = "http://mail.shop.example"
+    assert found("links")[0][0] == "look"
+    settings.BASE_URL = "https://mail.shop.example"
+    assert found("links")[0][0] == "well"
+
+
+def test_a_server_that_does_not_answer_is_told_and_the_rest_looked_at(
+    found, settings, now
+):
+    settings.PROVIDER, settings.SMTP_URL = "smtp", "smtp://127.0.0.1:9"
+    ((state, words),) = found("provider")
+    assert state == "broken"
+    assert "ConnectionRefusedError" in words
+    assert [one.about for one in examine(at=now)][-1] == "reports"
+
+
+def test_a_broker_that_does_not_answer_is_broken(found, settings):
+    settings.BROKER_URL = "redis://127.0.0.1:9/0"
+    assert found("broker")[0][0] == "broken"
+
+
+def test_a_secret_that_others_can_read_is_named(found, tmp_path):
+    for name, mode in (("tracking_key", 0o644), ("webhook_secret", 0o600)):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(mode)
+    ((state, words),) = found("secrets")
+    assert (state, "tracking_key" in words, "webhook_secret" in words) == (
+        "look",
+        True,
+        False,
+    )
+
+
+def test_migrations_that_were_not_run_are_named(found, monkeypatch):
+    class Executor(examining.MigrationExecutor):
+        def migration_plan(self, targets, clean_start=False):
+            return [(self.loader.graph.nodes[("engagement", "0001_initial")], False)]
+
+    monkeypatch.setattr(examining, "MigrationExecutor", Executor)
+    assert found("migrations") == [
+        (
+            "broken",
+            "Migrations that were not run: 1, engagement 0001_initial first. Run "
+            "`manage.py migrate`.",
+        )
+    ]
+
+
+def test_what_waits_for_a_person_or_was_left_behind_is_counted(found, message, now):
+    Message.objects.update(state="in_doubt")
+    Batch.objects.create(
+        send=message.send,
+        variant=message.send.variants.first(),
+        state="handing_over",
+        lease_until=now - timedelta(hours=1),
+        not_before=now,
+    )
+    call = WebhookCall.objects.create(
+        provider="x",
+        body=b"",
+        sha256="x",
+        received_at=now - timedelta(hours=1),
+        not_before=now - timedelta(hours=1),
+    )
+    DeadLetter.objects.create(call=call, place=0, said="", problem="", failed_at=now)
+    assert found("doubt")[0][0] == "look"
+    assert found("leases")[0][0] == "broken"
+    assert [state for state, _ in found("reports")] == ["broken", "look"]
+
+
+def test_the_command_prints_a_line_a_finding_and_ends_with_one_where_broken(settings):
+    out = StringIO()
+    call_command("doctor", stdout=out)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 14
+    assert lines[0].startswith("ok      settings")
+    settings.BROKER_URL = "redis://127.0.0.1:9/0"
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", format="json", stdout=out)
+    assert ended.value.code == 1
+    states = {one["about"]: one["state"] for one in json.loads(out.getvalue())}
+    assert states["broker"] == "broken"
