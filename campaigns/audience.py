@@ -55,11 +55,11 @@ LEFT_OUT_REASONS: Final[Mapping[str, Reason]] = {
         "left out by a rule",
         "They match the rule of those whom this campaign must not reach.",
     ),
-    "duplicate_address": Reason(
-        "same address", "Another customer with the same address gets this mail."
-    ),
     "expired": Reason(
         "too late", "What it offers had ended before they could have got it."
+    ),
+    "duplicate_address": Reason(
+        "same address", "Another customer with the same address gets this mail."
     ),
     "merge_error": Reason(
         "words missing", "The mail uses something we do not know of them."
@@ -288,10 +288,12 @@ def decide(
     *,
     at: datetime,
     taken: Callable[[set[str]], set[str]],
+    too_late: Callable[[str], bool] = lambda zone: False,
 ) -> Audience:
     """Who of these customers matched, and of them who is in and who is out and why.
 
     taken: which of these address keys an earlier part of the audience reaches already.
+    too_late: has it ended before it can reach somebody who lives in this zone?
     """
     segment_of = _segments(plan, customers)
     matched = [
@@ -321,6 +323,8 @@ def decide(
         elif plan.exclusion_rule and customer.pk in excluded:
             detail = f"matches the rule “{plan.exclusion_rule.name}”"
             audience.leave_out(customer.pk, "excluded", place, detail)
+        elif too_late(customer.timezone):
+            audience.leave_out(customer.pk, "expired", place)
         elif customer.address_key in used:
             audience.leave_out(customer.pk, "duplicate_address", place)
         else:

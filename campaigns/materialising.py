@@ -12,7 +12,6 @@ from django.db import transaction
 
 from campaigns.audience import (
     Audience,
-    Place,
     Recipient,
     decide,
     next_chunk,
@@ -88,11 +87,15 @@ def _prepare_chunk(send_id: int, *, at: datetime) -> bool:
         if not customers:
             _complete(send, at=at)
             return True
-        plan = plan_of_send(send)
+        plan, instants = plan_of_send(send), _Instants(send)
         audience = decide(
-            plan, customers, at=at, taken=lambda keys: _reached(send, keys)
+            plan,
+            customers,
+            at=at,
+            taken=lambda keys: _reached(send, keys),
+            too_late=instants.too_late,
         )
-        _write(send, audience, at=at)
+        _write(send, audience, instants, at=at)
         send.prepared_up_to = customers[-1].pk
         send.audience_size += len(audience)
         send.save(update_fields=["prepared_up_to", "audience_size"])
@@ -108,11 +111,10 @@ def _reached(send: Send, keys: set[str]) -> set[str]:
     )
 
 
-def _write(send: Send, audience: Audience, *, at: datetime) -> None:
-    rows: list[Message] = []
-    instants = _Instants(send)
-    _leave_out_late(audience, instants)
-    rows += _left_out(send, audience, at=at)
+def _write(
+    send: Send, audience: Audience, instants: "_Instants", *, at: datetime
+) -> None:
+    rows = _left_out(send, audience, at=at)
     for batch, members in _batches(send, audience, instants):
         rows += [
             Message(
@@ -128,13 +130,6 @@ def _write(send: Send, audience: Audience, *, at: datetime) -> None:
         ]
     Message.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
     _keep_the_lost(send, audience, at=at)
-
-
-def _leave_out_late(audience: Audience, instants: "_Instants") -> None:
-    for pk, recipient in list(audience.included.items()):
-        if instants.too_late(recipient):
-            del audience.included[pk]
-            audience.leave_out(pk, "expired", Place(*recipient[:3]))
 
 
 def _left_out(send: Send, audience: Audience, *, at: datetime) -> list[Message]:
@@ -187,10 +182,10 @@ def _batches(
     planned = []
     people = sorted(
         audience.included.items(),
-        key=lambda one: (one[1].tone, instants.of(one[1]), one[0]),
+        key=lambda one: (one[1].tone, instants.of(one[1].timezone), one[0]),
     )
     for (tone, when), same in groupby(
-        people, key=lambda one: (one[1].tone, instants.of(one[1]))
+        people, key=lambda one: (one[1].tone, instants.of(one[1].timezone))
     ):
         members = list(same)
         for start in range(0, len(members), size):
@@ -208,8 +203,8 @@ def _batches(
 
 
 class _Instants:
-    """When the mail of each may leave: at once, or by the clock on her wall; and not
-    while she sleeps."""
+    """When mail may leave to who lives in a zone: at once, or by the clock on her wall;
+    and not while she sleeps."""
 
     def __init__(self, send: Send) -> None:
         self._local = bool(send.frozen.get("local_time"))
@@ -217,8 +212,7 @@ class _Instants:
         self._quiet, self._expires = quiet_hours(send.frozen), expiry(send.frozen)
         self._known: dict[str, datetime] = {}
 
-    def of(self, recipient: Recipient) -> datetime:
-        name = recipient.timezone
+    def of(self, name: str) -> datetime:
         if name not in self._known:
             zone = zone_of(name)
             instant = self._send.scheduled_at
@@ -229,8 +223,8 @@ class _Instants:
             self._known[name] = instant
         return self._known[name]
 
-    def too_late(self, recipient: Recipient) -> bool:
-        return self._expires is not None and self.of(recipient) >= self._expires
+    def too_late(self, name: str) -> bool:
+        return self._expires is not None and self.of(name) >= self._expires
 
 
 def _complete(send: Send, *, at: datetime) -> None:

@@ -31,7 +31,7 @@ from campaigns.rendering import (
     words_of,
 )
 from campaigns.sending.channels import batch_size_of
-from campaigns.timing import frozen_times
+from campaigns.timing import frozen_times, quiet_hours
 from customers.addresses import address_wire
 from customers.errors import InvalidAddress
 from segmentation.models import RuleSegment, Segment
@@ -49,6 +49,7 @@ NOBODY_SENDS: Final = (
 )
 
 
+ONE_DAY: Final = timedelta(days=1)
 ENDED: Final = (Send.State.SENT, Send.State.CANCELLED, Send.State.FAILED)
 
 
@@ -196,6 +197,12 @@ def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
         )
     elif plan.written == {NEUTRAL_TONE}:
         warnings.append("Only the neutral tone has words: everyone gets those.")
+    expires, quiet = campaign.expires_at, quiet_hours(frozen_times(campaign))
+    if expires is not None and quiet is not None and expires - at < ONE_DAY:
+        warnings.append(
+            f"It ends within a day: who sleeps until then ({quiet}, where they live) "
+            "gets nothing."
+        )
     if not sender_is_running(at=at):
         warnings.append(NOBODY_SENDS)
     host = urlsplit(settings.BASE_URL).hostname or ""

@@ -34,6 +34,13 @@ class QuietHours:
         # Of a time that autumn repeats the first has passed already, the second time.
         return max(at, local_instant(datetime.combine(day, self.ends), zone))
 
+    def next_begin(self, at: datetime, zone: ZoneInfo) -> datetime:
+        """When they begin again in this zone, after that moment."""
+        day = at.astimezone(zone).date()
+        while (begins := local_instant(datetime.combine(day, self.begins), zone)) <= at:
+            day += timedelta(days=1)
+        return begins
+
     def _within(self, wall: time) -> bool:
         if self.begins <= self.ends:
             return self.begins <= wall < self.ends
@@ -47,4 +54,9 @@ def hours_of(words: str) -> QuietHours | None:
     begins, dash, ends = words.partition("-")
     if not dash:
         raise ValueError("two times with a dash between them are needed")
-    return QuietHours(*(time.fromisoformat(one.strip()) for one in (begins, ends)))
+    hours = [time.fromisoformat(one.strip()) for one in (begins, ends)]
+    if any(one.tzinfo for one in hours):
+        raise ValueError(
+            "they are read where a customer lives, in no zone of their own"
+        )
+    return QuietHours(*hours)

@@ -149,7 +149,8 @@ def cancel_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
 
 
 def _locked(send: Send, states: tuple[Send.State, ...], done: str) -> Send:
-    found = Send.objects.select_for_update().get(pk=send.pk)
+    # With its key left free: who writes a batch of it holds that one's lock already.
+    found = Send.objects.select_for_update(no_key=True).get(pk=send.pk)
     if found.state not in states:
         raise WrongState(
             f"{found} is {found.get_state_display()}: it can't be {done} now."

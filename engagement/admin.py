@@ -1,5 +1,6 @@
 """Doors: tracking events as facts, and reports that could not be taken in."""
 
+import logging
 from typing import Any
 
 from anymail.signals import EventType
@@ -13,6 +14,8 @@ from customers.admin import FactAdmin, LogAdmin
 from customers.templatetags.attune import moment
 from engagement import inbox
 from engagement.models import DeadLetter, TrackingEvent
+
+log = logging.getLogger(__name__)
 
 # What may be on record; to ask which of them are would read every event.
 EVENT_TYPES = sorted(
@@ -59,13 +62,24 @@ def try_again(
     )
 
 
+@admin.action(description="Nothing to be done: forget", permissions=["retry"])
+def dismiss(
+    model_admin: Any, request: HttpRequest, letters: QuerySet[DeadLetter]
+) -> None:
+    """Somebody has seen it, and that is all."""
+    for letter in letters:
+        log.info("%s was dismissed by %s", letter, request.user)
+        letter.delete()
+    messages.info(request, "Forgotten; the log says by whom.")
+
+
 @admin.register(DeadLetter)
 class DeadLetterAdmin(FactAdmin):
     list_display = ["failed", "provider", "problem", "said_first"]
     list_select_related = ["call"]
     ordering = ["-pk"]
     sortable_by = ()
-    actions = [try_again]  # type: ignore[list-item]
+    actions = [try_again, dismiss]  # type: ignore[list-item]
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("engagement.change_deadletter")

@@ -29,7 +29,7 @@ from django.urls import URLPattern
 from campaigns.errors import DATABASE_AWAY
 from campaigns.services import something_is_handed_over
 from engagement.models import DeadLetter, WebhookCall
-from engagement.provider_events import event_of
+from engagement.provider_events import as_text, event_of
 from engagement.services import Event, heed_address, record_events, without_message
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,9 @@ PLACED_WITHIN: Final = timedelta(minutes=10)
 # Bodies name addresses: they go when nobody can need them any more.
 KEPT_FOR: Final = timedelta(days=30)
 SAID_MOST: Final = 10_000
+EVENTS: Final = "events"
+# So long nobody tries a call again with which something unforeseen went wrong.
+TROUBLED_FOR: Final = timedelta(minutes=10)
 # The place of a call that could not be taken apart.
 WHOLE: Final = -1
 _SECRET_HEADERS: Final = {"HTTP_AUTHORIZATION", "HTTP_COOKIE"}
@@ -103,14 +106,24 @@ def begin(call: WebhookCall, *, at: datetime) -> None:
 
 
 def take_in_open(*, at: datetime, until: float = float("inf")) -> int:
-    """What a broker lost, a worker left when it died, or waits for its message."""
+    """What a broker lost, a worker left when it died, or waits for its message.
+
+    until: begin no further call after this time.monotonic(), after one at least. What
+    goes wrong with one call keeps no other one waiting. Returns how many were begun.
+    """
     waiting = WebhookCall.objects.filter(done_at=None, not_before__lte=at)
     taken = 0
     for pk in list(waiting.order_by("not_before").values_list("pk", flat=True)[:1000]):
-        if monotonic() >= until:
+        if taken and monotonic() >= until:
             break
-        take_in(pk, at=at, until=until)
         taken += 1
+        try:
+            take_in(pk, at=at, until=until)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            log.exception("webhook call %s waits: this was not foreseen", pk)
+            WebhookCall.objects.filter(pk=pk).update(not_before=at + TROUBLED_FOR)
     return taken
 
 
@@ -132,9 +145,12 @@ def take_in(call_id: int, *, at: datetime, until: float = float("inf")) -> bool:
                 return True
             left = list(range(len(told))) if call.left is None else call.left
             here = [place for place in left if place not in put_off][:TOGETHER]
-            late = _take(call, {place: told[place] for place in here}, at=at)
+            # Another version of the programme may have counted more.
+            known = {place: told[place] for place in here if place < len(told)}
+            late = _take(call, known, at=at)
             put_off.update(late)
-            call.left = [one for one in left if one in put_off or one not in here]
+            # Who waits for a message goes to the end: the others are not kept waiting.
+            call.left = [one for one in left if one not in here] + sorted(late)
             if not call.left:
                 call.done_at = at
             elif put_off.issuperset(call.left):
@@ -155,7 +171,7 @@ def try_again(letter: DeadLetter, *, at: datetime) -> None:
         if letter.place == WHOLE:
             call.left = None
         elif call.left is not None:
-            call.left = sorted({*call.left, letter.place})
+            call.left = [letter.place, *call.left]
         call.done_at, call.not_before = None, at
         call.save(update_fields=["left", "done_at", "not_before"])
     begin(call, at=at)
@@ -178,16 +194,16 @@ def _take(
             where = WHOLE if one.whole else place
             _bury(call, where, one.said, one.problem, at=at)
     events = {place: one for place, one in told.items() if isinstance(one, Event)}
-    if at - call.received_at < PLACED_WITHIN and something_is_handed_over():
-        late = {
-            place
-            for place, event in events.items()
-            if event.provider_message_id and without_message(event)
-        }
-    ready = {place: event for place, event in events.items() if place not in late}
     try:
         with transaction.atomic():
-            record_events(list(ready.values()), at=at)
+            if at - call.received_at < PLACED_WITHIN and something_is_handed_over():
+                late = {
+                    place
+                    for place, event in events.items()
+                    if event.provider_message_id and without_message(event)
+                }
+            ready = [event for place, event in events.items() if place not in late]
+            record_events(ready, at=at)
             for place in late:
                 heed_address(events[place], at=at)
     except DATABASE_AWAY:
@@ -222,8 +238,8 @@ def _bury(
         call=call,
         place=place,
         defaults={
-            "said": said.replace("\0", "")[:SAID_MOST],
-            "problem": problem.replace("\0", "")[:SAID_MOST],
+            "said": as_text(said)[:SAID_MOST],
+            "problem": as_text(problem)[:SAID_MOST],
             "failed_at": at,
         },
     )
@@ -231,9 +247,15 @@ def _bury(
 
 def _told(call: WebhookCall) -> Iterator[Event | Unreadable]:
     """The events of a call, in its order; always the same, whoever reads it."""
-    _, view_class = tracking_views()[call.provider]
-    view = view_class()
-    provider = view.esp_name.lower()
+    body = bytes(call.body)
+    try:
+        # Once another provider is in use, what this one needs may be set no more.
+        _, view_class = tracking_views()[call.provider]
+        view = view_class()
+        provider = view.esp_name.lower()
+    except Exception as problem:  # noqa: BLE001  told in the letter
+        yield Unreadable(_text(body), _in_words(problem), whole=True)
+        return
 
     def read(body: bytes) -> list[Event | Unreadable]:
         return [
@@ -241,7 +263,6 @@ def _told(call: WebhookCall) -> Iterator[Event | Unreadable]:
             for event in view.parse_events(_request(call, body))
         ]
 
-    body = bytes(call.body)
     try:
         yield from read(body)
     except Exception as problem:  # noqa: BLE001  told in the letter
@@ -258,7 +279,7 @@ def _told(call: WebhookCall) -> Iterator[Event | Unreadable]:
 
 
 def _pieces(body: bytes, content_type: str) -> Iterator[bytes]:
-    """The same call, an event at a time: a list, or the one list that is in it."""
+    """The same call, an event at a time: a list, or its list of events."""
     field = ""
     try:
         if content_type.startswith("application/x-www-form-urlencoded"):
@@ -271,10 +292,8 @@ def _pieces(body: bytes, content_type: str) -> Iterator[bytes]:
     alone: list[Any] = []
     if isinstance(said, list):
         alone = [[one] for one in said]
-    elif isinstance(said, dict):
-        lists = [key for key, value in said.items() if isinstance(value, list)]
-        if len(lists) == 1:
-            alone = [said | {lists[0]: [one]} for one in said[lists[0]]]
+    elif isinstance(said, dict) and isinstance(said.get(EVENTS), list):
+        alone = [said | {EVENTS: [one]} for one in said[EVENTS]]
     for piece in map(json.dumps, alone):
         yield (urlencode({field: piece}) if field else piece).encode()
 

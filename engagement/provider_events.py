@@ -66,15 +66,15 @@ def event_of(event: AnymailTrackingEvent, *, provider: str, at: datetime) -> Eve
         occurred_at=event.timestamp or at,
         provider=provider,
         public_id=_public_id(metadata.get(PUBLIC_ID)),
-        provider_message_id=_text(event.message_id),
-        recipient=_text(event.recipient),
-        event_id=_text(event.event_id),
+        provider_message_id=as_text(event.message_id),
+        recipient=as_text(event.recipient),
+        event_id=as_text(event.event_id),
         verdict=verdict,
         verdict_reasons=reasons,
         reject_reason=event.reject_reason or "",
         passing=is_passing(provider, event.esp_event),
         detail={
-            key: _text(value)[:500]
+            key: as_text(value)[:500]
             for key, value in {
                 "reject_reason": event.reject_reason,
                 "description": event.description,
@@ -94,6 +94,6 @@ def _public_id(value: object) -> int | None:
     return number if (number := int(text)) < 2**63 else None
 
 
-def _text(value: object) -> str:
-    """As text a database can keep: PostgreSQL refuses NUL."""
-    return str(value or "").replace("\0", "")
+def as_text(value: object) -> str:
+    """As text a database can keep: no NUL, no half of a pair of surrogates."""
+    return str(value or "").replace("\0", "").encode(errors="replace").decode()

@@ -1,6 +1,6 @@
 """The address where a provider reports: received at once, taken in afterwards."""
 
-from typing import Any
+from typing import Any, Final
 
 from anymail.webhooks.base import AnymailCoreWebhookView
 from django.http import HttpRequest, HttpResponse
@@ -8,6 +8,9 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from engagement import inbox
+
+# Amazon's own header: SubscriptionConfirmation, UnsubscribeConfirmation.
+SNS_TYPE: Final = "x-amz-sns-message-type"
 
 
 def provider_webhooks(provider: str) -> list[URLPattern]:
@@ -36,6 +39,10 @@ def _receiving(
             return answer
 
         def parse_events(self, request: HttpRequest) -> list[Any]:
+            if request.headers.get(SNS_TYPE, "").endswith("Confirmation"):
+                # Nothing is told: it is to be answered now, or to be asked again.
+                said: list[Any] = super().parse_events(request)
+                return said
             inbox.keep(provider, request, at=timezone.now())
             return []
 

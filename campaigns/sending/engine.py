@@ -17,7 +17,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
@@ -49,6 +49,8 @@ TROUBLE_SECONDS: Final = 5.0
 FORGET_NODES_AFTER: Final = timedelta(days=1)
 # After an import, a turn's share of making its customers quick to find.
 INDEXING_SECONDS: Final = 1.0
+# So long each of what is done beside the mail may take in a turn.
+BESIDE_SECONDS: Final = 1.0
 # One turn of the loop: short, so that due sends and heartbeats are not kept waiting.
 TURN_SECONDS: Final = 5.0
 
@@ -96,8 +98,8 @@ def tick(*, at: datetime) -> list[int]:
 
     Returns the sends whose audience is still to be written.
     """
-    ledger.sweep(now=at)
     pause_stale(at=at)
+    ledger.sweep(now=at)
     launch_due(at=at)
     wind_up(at=at)
     return preparing()
@@ -114,21 +116,24 @@ def wind_up(*, at: datetime) -> list[int]:
 def pause_stale(*, at: datetime) -> int:
     """Stop sends that were due for hours while no sender was running.
 
-    What was news before an outage may be none after it: a person decides. Whoever only
-    waits for a large send to end is not meant. Returns how many were stopped.
+    What was news before an outage may be none after it: a person decides. Asked before
+    what died is taken up, which would look like work. Whoever only waits for a large
+    send to end is not meant. Returns how many were stopped.
     """
     since = at - MISFIRE_GRACE
     if Batch.objects.filter(intent_at__gte=since).exists():
         return 0
-    overdue = Batch.objects.filter(
-        send=OuterRef("pk"),
-        state=Batch.State.WAITING,
-        paused=False,
-        not_before__lt=since,
+    theirs = Batch.objects.filter(send=OuterRef("pk"))
+    overdue = theirs.filter(
+        state=Batch.State.WAITING, paused=False, not_before__lt=since
+    )
+    left = theirs.filter(
+        state__in=(Batch.State.CLAIMED, Batch.State.HANDING_OVER), lease_until__lt=since
     )
     stale = Send.objects.filter(
-        Exists(overdue), state=Send.State.SENDING, prepared_at__lt=since
-    )
+        Q(Exists(overdue) | Exists(left), state=Send.State.SENDING)
+        | Q(state=Send.State.PREPARING, started_at__lt=since)
+    ).filter(Q(resumed_at=None) | Q(resumed_at__lt=since))
     hours = MISFIRE_GRACE // timedelta(hours=1)
     stopped = list(stale.values_list("pk", flat=True))
     for pk in stopped:
@@ -258,11 +263,13 @@ class _Engine:
         at, until = self._clock(), time.monotonic() + seconds
         self._heartbeat()
         report = EngineReport()
-        report.given_back, _ = ledger.sweep(now=at)
         pause_stale(at=at)
+        report.given_back, _ = ledger.sweep(now=at)
         report.launched = launch_due(at=at)
         for send_id in preparing():
             report.prepared += prepare(send_id, at=self._clock(), until=until)
+        # Before mail, which may take all of a turn: somebody may have said no.
+        report.beside = sum(map(self._beside, BESIDE))
         for name in LANES:
             report.batches += self._pump(name, until=until)
         report.finished = len(wind_up(at=self._clock()))
@@ -273,12 +280,11 @@ class _Engine:
         if mood_waits(at=self._clock()):
             report.counting += 1
             work_out_mood(at=self._clock(), until=until)
-        report.beside = sum(self._beside(work, until=until) for work in BESIDE)
         return report
 
-    def _beside(self, work: Callable[[datetime, float], int], *, until: float) -> int:
+    def _beside(self, work: Callable[[datetime, float], int]) -> int:
         try:
-            return work(self._clock(), until)
+            return work(self._clock(), time.monotonic() + BESIDE_SECONDS)
         except DATABASE_AWAY:
             raise
         except Exception:

@@ -7,7 +7,7 @@ can wait for each other, never in a circle.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -235,26 +235,38 @@ def move_objectors(batch: Batch, composed: Composed) -> set[int]:
     return ids
 
 
-def who_waits(claim: Claim, *, now: datetime) -> dict[datetime | None, list[int]]:
-    """Messages of a batch that must not leave now, by when they may; None: never."""
+class Waits(NamedTuple):
+    """later: messages of a batch that must not leave now, by when they may; None:
+    never. until: from then on this is to be asked anew, of those who may."""
+
+    later: dict[datetime | None, list[int]]
+    until: datetime | None
+
+
+def who_waits(claim: Claim, *, now: datetime) -> Waits:
+    """Who of a batch sleeps now, and for whom it is too late."""
     frozen = Send.objects.values_list("frozen", flat=True).get(pk=claim.send_id)
     hours, expires = quiet_hours(frozen), expiry(frozen)
+    later: dict[datetime | None, list[int]] = defaultdict(list)
     if hours is None and expires is None:
-        return {}
+        return Waits(later, None)
     waiting = Message.objects.filter(
         batch=claim.batch_id, state=Message.State.WAITING
     ).values_list("pk", "customer__timezone")
     by_zone: dict[str, list[int]] = defaultdict(list)
     for pk, name in waiting:
         by_zone[name].append(pk)
-    later: dict[datetime | None, list[int]] = defaultdict(list)
+    limits = [expires] if expires is not None else []
     for name, ids in by_zone.items():
-        instant = hours.ended(now, zone_of(name)) if hours else now
+        zone = zone_of(name)
+        instant = hours.ended(now, zone) if hours else now
         if expires is not None and instant >= expires:
             later[None] += ids
         elif instant > now:
             later[instant] += ids
-    return dict(later)
+        elif hours is not None:
+            limits.append(hours.next_begin(now, zone))
+    return Waits(later, min(limits, default=None))
 
 
 def put_off(
@@ -329,7 +341,10 @@ def rest_lane(lane: str, *, until: datetime) -> None:
     with transaction.atomic():
         resting = (
             Batch.objects.filter(
-                lane=lane, state=Batch.State.WAITING, not_before__lt=until
+                lane=lane,
+                state=Batch.State.WAITING,
+                paused=False,
+                not_before__lt=until,
             )
             .order_by("pk")
             .select_for_update(skip_locked=connection.vendor == "postgresql")

@@ -146,6 +146,8 @@ class _Delivery:
     attempts: int = 0
     purpose: str = ""
     customers: dict[int, int] = field(default_factory=dict)
+    # When somebody of this batch falls asleep, or it is too late for everybody.
+    asked_until: datetime | None = None
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.claim.batch_id)
@@ -183,7 +185,7 @@ class _Delivery:
         when nobody is left in this batch.
         """
         now = self.clock.now()
-        later = ledger.who_waits(self.claim, now=now)
+        later, self.asked_until = ledger.who_waits(self.claim, now=now)
         if not later:
             return False
         with transaction.atomic():
@@ -353,7 +355,10 @@ class _Delivery:
     def _still_allowed(
         self, following: list[Outgoing], now: datetime
     ) -> list[Outgoing]:
-        """Drop who said no, or got unhappy, since this batch began."""
+        """Drop who said no, or got unhappy, since this batch began; nobody is left
+        once the first of them goes to bed: the next claim asks anew."""
+        if self.asked_until is not None and now >= self.asked_until:
+            return []
         refused = ineligible(
             [(self.customers[mail.message_id], mail.address) for mail in following],
             purpose=self.purpose,

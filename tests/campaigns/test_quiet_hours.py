@@ -72,7 +72,15 @@ def test_hours_by_day_and_none_at_all():
     assert same.ended(utc(2026, 1, 5, 3), BERLIN) == utc(2026, 1, 5, 3)
 
 
-@pytest.mark.parametrize("words", ["21", "21:00", "9pm-8am", "25:00-08:00", "-", "a-b"])
+@pytest.mark.parametrize(
+    "words", ["21", "21:00", "9pm-8am", "25:00-08:00", "-", "21:00Z-08:00"]
+)
 def test_other_words_are_no_hours(words):
     with pytest.raises(ValueError, match=r"."):
         hours_of(words)
+
+
+def test_when_they_begin_again_is_after_now_and_no_day_too_late():
+    assert NIGHT.next_begin(utc(2026, 1, 5, 12), BERLIN) == utc(2026, 1, 5, 20)
+    assert NIGHT.next_begin(utc(2026, 1, 5, 20), BERLIN) == utc(2026, 1, 6, 20)
+    assert NIGHT.next_begin(utc(2026, 1, 5, 23), BERLIN) == utc(2026, 1, 6, 20)

@@ -1,13 +1,15 @@
 import base64
 import hashlib
 import hmac
-import itertools
 import json
 import random
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
 
 import pytest
+from anymail.exceptions import AnymailWebhookValidationFailure
+from anymail.webhooks import amazon_ses
 from django.conf import settings as django_settings
 from django.db import OperationalError
 from django.test import RequestFactory
@@ -407,15 +409,138 @@ def test_every_provider_of_anymail_has_an_address_of_its_own():
 
 def test_a_call_is_cut_into_its_events_whatever_list_holds_them():
     batches = {
-        "application/json": [[1, 2], {"events": [1, 2], "version": 3}],
+        "application/json": [[1, 2], {"events": [1, 2], "tags": ["a"]}],
         "application/x-www-form-urlencoded": ["mandrill_events=%5B1%2C2%5D"],
     }
     for kind, bodies in batches.items():
         for body in bodies:
             raw = body if isinstance(body, str) else json.dumps(body)
-            pieces = list(inbox._pieces(raw.encode(), kind))
-            assert len(pieces) == 2
-    assert list(itertools.chain(inbox._pieces(b"{}", "application/json"))) == []
+            assert len(list(inbox._pieces(raw.encode(), kind))) == 2
+    for body in (b"{}", b'{"tags": ["a", "b"]}', b"3"):
+        assert list(inbox._pieces(body, "application/json")) == []
+
+
+def test_a_complaint_is_heard_while_a_large_send_keeps_the_engine_busy(
+    post, monkeypatch
+):
+    monkeypatch.setattr(inbox, "begin", lambda *_, **__: None)
+    post("sendgrid", [sendgrid(1, "spamreport")])
+
+    def busy(self, name, until):
+        assert Suppression.objects.exists()
+        sleep(max(0.0, until - monotonic()))
+        return []
+
+    monkeypatch.setattr(engine._Engine, "_pump", busy)
+    with engine._Engine("a test", clock=lambda: datetime.now(UTC)) as one:
+        one.turn(seconds=0.1)
+
+
+def test_a_provider_that_is_in_use_no_more_holds_up_nobody(post, monkeypatch):
+    now = datetime.now(UTC)
+    old = WebhookCall.objects.create(
+        provider="mailersend",
+        body=b"{}",
+        sha256="x",
+        received_at=now - timedelta(hours=1),
+        not_before=now - timedelta(hours=1),
+    )
+    monkeypatch.setattr(inbox, "begin", lambda *_, **__: None)
+    post("sendgrid", [sendgrid(1)])
+    assert inbox.take_in_open(at=datetime.now(UTC)) == 2
+    assert TrackingEvent.objects.count() == 1
+    letter = DeadLetter.objects.get(call=old, place=inbox.WHOLE)
+    assert "mailersend" in letter.problem.lower()
+    monkeypatch.undo()
+    inbox.try_again(letter, at=now)
+    assert DeadLetter.objects.get().call == old
+
+
+def test_what_nobody_foresaw_in_one_call_holds_up_no_other(post, monkeypatch):
+    monkeypatch.setattr(inbox, "begin", lambda *_, **__: None)
+    for number in range(2):
+        post("sendgrid", [sendgrid(number)])
+    told, first = inbox._told, WebhookCall.objects.order_by("pk").first()
+
+    def breaks(call):
+        if call.pk == first.pk:
+            raise RuntimeError
+        return told(call)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inbox, "_told", breaks)
+        now = datetime.now(UTC)
+        assert inbox.take_in_open(at=now) == 2
+        assert inbox.take_in_open(at=now) == 0
+    assert TrackingEvent.objects.count() == 1
+    inbox.take_in_open(at=now + inbox.TROUBLED_FOR)
+    assert TrackingEvent.objects.count() == 2
+
+
+def test_half_a_sign_in_an_address_holds_up_nobody(post, message, on_its_way):
+    said = [sendgrid(1, email="x\ud800@example.com"), sendgrid(2, "spamreport")]
+    post("sendgrid", json.dumps(said))
+    assert {one.address for one in Suppression.objects.all()} == {"p2@example.com"}
+    call = WebhookCall.objects.get()
+    inbox.take_in_open(at=call.received_at + PLACED_WITHIN)
+    assert TrackingEvent.objects.count() == 2
+
+
+def test_places_that_another_version_counted_are_let_go(post):
+    post("sendgrid", [sendgrid(1), sendgrid(2)])
+    WebhookCall.objects.update(left=[1, 5], done_at=None)
+    assert inbox.take_in(WebhookCall.objects.get().pk, at=datetime.now(UTC))
+    assert TrackingEvent.objects.count() == 2
+
+
+def test_who_waits_for_a_message_keeps_no_complaint_waiting(
+    post, message, on_its_way, monkeypatch
+):
+    monkeypatch.setattr(inbox, "TOGETHER", 2)
+    monkeypatch.setattr(inbox, "SECONDS_AT_ONCE", 0.0)
+    post("sendgrid", [sendgrid(1), sendgrid(2), sendgrid(3, "spamreport")])
+    call = WebhookCall.objects.get()
+    assert call.left == [2, 0, 1]
+    inbox.take_in(call.pk, at=datetime.now(UTC), until=0)
+    assert Suppression.objects.get().address == "p3@example.com"
+
+
+def test_a_subscription_that_could_not_be_confirmed_is_asked_for_again(
+    post, monkeypatch
+):
+    def away(*_, **__):
+        raise ConnectionError
+
+    monkeypatch.setattr(amazon_ses.AmazonSESBaseWebhookView, "get_boto_client", away)
+    kind = "SubscriptionConfirmation"
+    said = {"Type": kind, "MessageId": "m", "TopicArn": "arn:aws:sns:eu-west-1:1:t"}
+    headers = {"x-amz-sns-message-type": kind, "x-amz-sns-message-id": "m"}
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            post("amazon_ses", said | {"Token": "t"}, **headers)
+    assert not WebhookCall.objects.exists()
+
+
+def test_a_signature_that_does_not_fit_leaves_nothing(post, settings):
+    settings.ANYMAIL = settings.ANYMAIL | {"MAILGUN_WEBHOOK_SIGNING_KEY": "a key"}
+    bad = {"token": "t", "timestamp": "1", "signature": "bad"}
+    for body, kind in (
+        (json.dumps({"signature": bad, "event-data": {}}), "application/json"),
+        ("token=t&timestamp=1&signature=bad", "application/x-www-form-urlencoded"),
+    ):
+        with pytest.raises(AnymailWebhookValidationFailure):
+            post("mailgun", body, content_type=kind)
+    assert not WebhookCall.objects.exists()
+
+
+def test_a_letter_is_forgotten_when_a_person_says_so(admin_client, post):
+    post("sendgrid", b"{")
+    listing = reverse("admin:engagement_deadletter_changelist")
+    chosen = list(DeadLetter.objects.values_list("pk", flat=True))
+    admin_client.post(listing, {"action": "dismiss", "_selected_action": chosen})
+    assert not DeadLetter.objects.exists()
+    now = datetime.now(UTC)
+    assert inbox.forget_old_calls(at=now + KEPT_FOR + timedelta(days=1)) == 1
 
 
 @pytest.mark.django_db(transaction=True)

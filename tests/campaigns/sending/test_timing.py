@@ -1,19 +1,24 @@
 """Nobody is woken, nothing leaves too late, and a person decides about stale news."""
 
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from time import sleep
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.errors import CannotSchedule
+from campaigns.materialising import _prepare_chunk
 from campaigns.models import Batch, Send
 from campaigns.planning import preflight
 from campaigns.quiet_hours import hours_of
-from campaigns.sending import engine
+from campaigns.sending import engine, ledger, protocol
+from campaigns.sending.claims import claim
 from campaigns.sending.protocol import deliver_next_batch
 from campaigns.services import (
+    cancel_send,
     launch_send,
     materialise,
     pause_send,
@@ -213,13 +218,149 @@ def test_who_waits_for_a_large_send_to_end_is_not_stale(
     assert engine.pause_stale(at=NOON + timedelta(hours=10)) == 0
 
 
-def test_what_sleeps_or_rests_is_not_stale(people, campaign, lane):
-    prepared(campaign, at=NOON)
+def test_who_sleeps_is_not_stale_and_neither_is_what_a_person_has_paused(
+    people, campaign, lane
+):
+    send = prepared(campaign, at=NOON)
+    send.messages.exclude(customer__timezone="Asia/Tokyo").delete()
+    Batch.objects.filter(messages=None).delete()
+    late = TOKYO_WAKES + timedelta(hours=5)
+    assert engine.pause_stale(at=late) == 0
+    assert engine.pause_stale(at=late + timedelta(hours=2)) == 1
+    assert engine.pause_stale(at=late + timedelta(hours=3)) == 0
+    resume_send(send, at=late + timedelta(hours=3))
+    assert engine.pause_stale(at=late + timedelta(hours=4)) == 0
+    pause_send(send, at=late + timedelta(hours=4))
+    assert engine.pause_stale(at=late + timedelta(hours=40)) == 0
+
+
+@pytest.mark.parametrize("batches", [1, 6])
+def test_what_a_killed_engine_held_is_stale_too(
+    people, campaign, settings, batches, lane
+):
+    settings.QUIET_HOURS = None
+    send = prepared(campaign, at=NOON)
+    first = Batch.objects.order_by("pk").first()
+    if batches == 1:
+        send.messages.update(batch=first)
+        Batch.objects.exclude(pk=first.pk).delete()
+    assert claim("bulk", now=NOON, lease=timedelta(minutes=3))  # killed here
+    later = NOON + timedelta(hours=12)
+    assert engine.run_once(at=later).accepted == 0
+    send.refresh_from_db()
+    assert send.state == "paused"
+    resume_send(send, at=later)
+    assert engine.run_once(at=later).accepted == 12
+
+
+def test_an_audience_that_was_half_written_is_stale_too(people, campaign, settings):
+    settings.QUIET_HOURS = None
+    send = launch_send(schedule_send(campaign, scheduled_at=NOON, at=NOON), at=NOON)
+    _prepare_chunk(send.pk, at=NOON)  # killed here
+    later = NOON + timedelta(hours=12)
+    assert engine.run_once(at=later).accepted == 0
+    send.refresh_from_db()
+    assert send.state == "paused"
+    resume_send(send, at=later)
+    assert engine.run_once(at=later).accepted == 12
+
+
+def test_of_two_at_one_address_who_can_be_reached_in_time_gets_it(
+    world, campaign, lane
+):
+    asleep, awake = world.add_customers(2)
+    asleep.timezone, awake.timezone = "America/Los_Angeles", "Europe/London"
+    awake.email, awake.address_key = asleep.email, asleep.address_key
+    asleep.save()
+    awake.save()
+    campaign.expires_at = NOON + timedelta(hours=3)
+    send = prepared(campaign, at=NOON)
     deliver_all(lane, NOON)
-    assert engine.pause_stale(at=NOON + timedelta(hours=4)) == 0
-    send = Send.objects.get()
-    pause_send(send, at=NOON)
-    assert engine.pause_stale(at=NOON + timedelta(hours=40)) == 0
+    told = dict(send.messages.values_list("customer", "state"))
+    assert told == {asleep.pk: "left_out", awake.pk: "accepted"}
+
+
+@pytest.mark.parametrize("what", ["night", "end"])
+def test_between_two_groups_somebody_may_fall_asleep(
+    world, campaign, lane, channel, monkeypatch, what
+):
+    world.add_customers(12)
+    campaign.template.variants.exclude(tone="neutral").delete()
+    if what == "end":
+        campaign.expires_at = NOON + timedelta(minutes=1)
+    begins = NOON if what == "end" else NOON + timedelta(hours=9, minutes=-1)
+    send = prepared(campaign, at=begins)
+    clock = [begins]
+    monkeypatch.setattr(protocol._Clock, "now", lambda _: clock[0])
+
+    def slow(mails):
+        clock[0] += timedelta(seconds=45)
+
+    channel.before = slow
+    deliver_next_batch(lane, now=begins)
+    # Groups of four, 45 seconds each: the second one ends after the minute.
+    assert channel.groups == [4, 4]
+    deliver_all(lane, clock[0])
+    assert send.messages.filter(state="accepted").count() == 8
+    rest = send.messages.exclude(state="accepted")
+    if what == "end":
+        assert {one.reason for one in rest} == {"expired"}
+    else:
+        morning = datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
+        assert {one.batch.not_before for one in rest} == {morning}
+
+
+def test_an_end_within_a_day_shuts_sleepers_out_and_preflight_says_so(world, campaign):
+    world.add_customers(3)
+    campaign.expires_at = NOON + timedelta(hours=23)
+    assert any("who sleeps until then" in one for one in warnings_of(campaign))
+    campaign.at_night = True
+    assert not any("who sleeps" in one for one in warnings_of(campaign))
+
+
+def warnings_of(campaign):
+    return preflight(campaign, at=NOON).warnings
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", [pause_send, cancel_send])
+def test_a_press_while_a_batch_is_cut_up_is_heard_and_nobody_lost(
+    world, lane, channel, monkeypatch, at_once, act
+):
+    campaign = world.add_campaign()
+    customers = world.add_customers(6)
+    for number, one in enumerate(customers):
+        one.timezone = ZONES[number % 2]
+        one.save()
+    send = prepared(campaign, at=NOON - timedelta(hours=1))
+    first = Batch.objects.order_by("pk").first()
+    send.messages.update(batch=first)
+    Batch.objects.exclude(pk=first.pk).delete()
+    put_off, inside = ledger.put_off, threading.Event()
+
+    def slow(*given, **named):
+        inside.set()
+        sleep(0.5)
+        return put_off(*given, **named)
+
+    monkeypatch.setattr(ledger, "put_off", slow)
+
+    def press():
+        inside.wait(5)
+        act(send, at=NOON)
+
+    assert at_once(lambda: deliver_next_batch(lane, now=NOON), press) == []
+    mailed = len(channel.ledger)
+    deliver_all(lane, TOKYO_WAKES)
+    assert len(channel.ledger) == mailed
+    engine.tick(at=NOON + timedelta(minutes=5))
+    if act is cancel_send:
+        assert not send.messages.filter(state="waiting").exists()
+    else:
+        resume_send(send, at=NOON + timedelta(hours=1))
+        deliver_all(lane, NOON + timedelta(hours=2))
+        deliver_all(lane, TOKYO_WAKES)
+        assert Counter(channel.ledger) == {one.email: 1 for one in customers}
 
 
 def test_the_page_of_a_campaign_says_when_nothing_is_sent(admin_client, campaign):
