@@ -205,10 +205,7 @@ def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
         )
     if not sender_is_running(at=at):
         warnings.append(NOBODY_SENDS)
-    host = urlsplit(settings.BASE_URL).hostname or ""
-    if settings.PROVIDER != "outbox" and (
-        host == "localhost" or host.startswith("127.")
-    ):
+    if settings.PROVIDER != "outbox" and links_lead_here():
         warnings.append(
             f"Links in the mails lead to {settings.BASE_URL}, which nobody else can "
             "reach: set ATTUNE_BASE_URL."
@@ -219,6 +216,12 @@ def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
 def sender_is_running(*, at: datetime) -> bool:
     """Whether an engine or a worker was heard of in the last half minute."""
     return EngineNode.objects.filter(last_seen__gte=at - SENDER_SILENT).exists()
+
+
+def links_lead_here() -> bool:
+    """Whether links in mails name this machine as only it calls itself."""
+    host = urlsplit(settings.BASE_URL).hostname or ""
+    return host == "localhost" or host.startswith("127.")
 
 
 def _findings(campaign: Campaign) -> list[Finding]:

@@ -15,12 +15,13 @@ from django.db.models import Count, QuerySet
 
 from campaigns.models import Message, Send, SendCount
 
-UNDER_WAY: Final = (
+# They wait for a sender; a paused one waits for a person.
+NEED_A_SENDER: Final = (
     Send.State.SCHEDULED,
     Send.State.PREPARING,
     Send.State.SENDING,
-    Send.State.PAUSED,
 )
+UNDER_WAY: Final = (*NEED_A_SENDER, Send.State.PAUSED)
 # Messages that a page counts while it loads: some milliseconds.
 COUNTED_AT_ONCE: Final = 5000
 # Counted again no sooner than this, and at most a fiftieth of the time.

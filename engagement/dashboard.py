@@ -8,8 +8,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import EngineNode, Message, Send
-from campaigns.under_way import UNDER_WAY, how_far
+from campaigns.models import Message, Send
+from campaigns.planning import sender_is_running
+from campaigns.under_way import NEED_A_SENDER, UNDER_WAY, how_far
 from customers.models import Customer
 from engagement.figures import reports_for_page
 from engagement.models import DeadLetter, TrackingEvent
@@ -26,7 +27,6 @@ from segmentation.places import published_run
 from segmentation.reading_mark import COUNTED, texts_waiting
 from segmentation.sensitive_matters import waiting_matters
 
-SENDER_SILENT_SECONDS = 30
 LABEL_DISTANCE = 6.5
 IT_IS_READ = "How customers sound is being worked out."
 # Words for a family in a headline: (more of it, less of it).
@@ -225,13 +225,8 @@ def _dead_letters(request: HttpRequest) -> Need | None:
 
 
 def _sender() -> Need | None:
-    due = Send.objects.filter(state__in=UNDER_WAY).exclude(state=Send.State.PAUSED)
-    newest = EngineNode.objects.order_by("-last_seen").first()
-    silent = (
-        newest is None
-        or (timezone.now() - newest.last_seen).total_seconds() > SENDER_SILENT_SECONDS
-    )
-    if not (silent and due.exists()):
+    due = Send.objects.filter(state__in=NEED_A_SENDER)
+    if sender_is_running(at=timezone.now()) or not due.exists():
         return None
     return Need(
         "warn",

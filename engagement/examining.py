@@ -22,8 +22,9 @@ from kombu import Connection
 
 from campaigns.errors import CampaignsError
 from campaigns.models import Batch, Message, Send, Sender
-from campaigns.planning import NOBODY_SENDS, sender_is_running
+from campaigns.planning import NOBODY_SENDS, links_lead_here, sender_is_running
 from campaigns.sending.channels import channel_for
+from campaigns.under_way import NEED_A_SENDER
 from engagement.models import DeadLetter, WebhookCall
 
 State = Literal["well", "look", "broken"]
@@ -33,7 +34,6 @@ ANSWER_SECONDS: Final = 5.0
 SECRETS: Final = ("_key", "_secret", "_password")
 # Longer than any turn of an engine takes.
 OVERDUE: Final = timedelta(minutes=10)
-UNDER_WAY: Final = (Send.State.SCHEDULED, Send.State.PREPARING, Send.State.SENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +161,7 @@ def _secrets(about: str, at: datetime) -> Iterator[Finding]:
 
 
 def _links(about: str, at: datetime) -> Iterator[Finding]:
-    parts = urlsplit(settings.BASE_URL)
-    host = parts.hostname or ""
-    local = host == "localhost" or host.startswith("127.")
+    local = links_lead_here()
     if local and settings.PROVIDER != "outbox":
         yield Finding(
             about,
@@ -171,7 +169,7 @@ def _links(about: str, at: datetime) -> Iterator[Finding]:
             f"Links in mails lead to {settings.BASE_URL}, which nobody else can reach: "
             "set ATTUNE_BASE_URL.",
         )
-    elif parts.scheme != "https" and not local:
+    elif urlsplit(settings.BASE_URL).scheme != "https" and not local:
         yield Finding(
             about,
             "look",
@@ -227,7 +225,7 @@ def _broker(about: str, at: datetime) -> Iterator[Finding]:
 
 
 def _engine(about: str, at: datetime) -> Iterator[Finding]:
-    due = Send.objects.filter(state__in=UNDER_WAY).count()
+    due = Send.objects.filter(state__in=NEED_A_SENDER).count()
     if sender_is_running(at=at):
         yield Finding(about, "well", f"A sender is running; sends to do: {due}.")
     elif due:

@@ -1,7 +1,7 @@
 """What holds are measured by in one shop: found at a fit, kept with its run."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from customers.models import Interaction
 from segmentation.clustering.model import ProfileTable, SegmentModel
@@ -29,23 +29,18 @@ class HoldMeasures:
         return kind == "survey" and (OF_TEN in name or name in self.of_ten)
 
 
-def measure(profiles: ProfileTable, model: SegmentModel) -> dict[str, Any]:
-    """As a run keeps them."""
-    scored = profiles.sums.texts > 0
-    higher = Interaction.objects.filter(kind="survey", rating__gt=OUT_OF_FIVE)
-    channels = higher.order_by().values_list("channel", flat=True).distinct()
-    return {
-        "line": hold_line(profiles.negativity[scored]),
-        "usual": float(negative_mass(model.mix[None, :])[0]),
-        "of_ten": sorted({one.strip().casefold() for one in channels}),
-    }
-
-
 def keep_measures(
     run: SegmentationRun, profiles: ProfileTable, model: SegmentModel
 ) -> None:
     """Put them into its quality; not saved."""
-    run.quality[_KEPT] = measure(profiles, model)
+    scored = profiles.sums.texts > 0
+    higher = Interaction.objects.filter(kind="survey", rating__gt=OUT_OF_FIVE)
+    channels = higher.order_by().values_list("channel", flat=True).distinct()
+    run.quality[_KEPT] = {
+        "line": hold_line(profiles.negativity[scored]),
+        "usual": float(negative_mass(model.mix[None, :])[0]),
+        "of_ten": sorted({one.strip().casefold() for one in channels}),
+    }
 
 
 def measures_in_use() -> HoldMeasures:
