@@ -43,7 +43,7 @@ _CONSENT_COLUMNS = (
 )
 _INTERACTION_COLUMNS = (
     "customer_id occurred_at kind key channel rating subject text product amount "
-    "currency attributes recorded_at".split()
+    "currency attributes answered_at recorded_at".split()
 )
 
 
@@ -272,14 +272,24 @@ class Intake:
                     ops.adapt_decimalfield_value(row.amount, 14, 2),
                     row.currency,
                     json(row.attributes, None),
+                    row.answered_at and when(row.answered_at),
                     recorded_at,
                 )
                 for (pk, kind, key), row in named
             ),
         )
-        if added:
+        if _add_answers(named) or added:
             tell_recorded(
-                [Recorded(pk, str(kind), row.rating) for (pk, kind, _), row in named]
+                [
+                    Recorded(
+                        pk,
+                        str(kind),
+                        row.rating,
+                        waits_to_be_read=bool(row.text or row.subject),
+                        answered=row.answered_at is not None,
+                    )
+                    for (pk, kind, _), row in named
+                ]
             )
         return added
 
@@ -311,12 +321,45 @@ def refusal(row: InteractionRow, *, at: datetime) -> RefusedRow | None:
             f"{row.occurred_at:%Y-%m-%d %H:%M}",
             f"lies in the future; it is {at:%Y-%m-%d}",
         )
+    if row.answered_at is not None:
+        wrong = _unlikely_answer(row.answered_at, row.occurred_at, at=at)
+        if wrong:
+            return RefusedRow(row.line, "answered_at", f"{row.answered_at}", wrong)
     try:
         if row.email:
             address_wire(row.email)
     except InvalidAddress as problem:
         return RefusedRow(row.line, "email", shortened(row.email), str(problem))
     return None
+
+
+def _unlikely_answer(answered: datetime, asked: datetime, *, at: datetime) -> str:
+    if answered.tzinfo is None:
+        return "the time needs a zone"
+    if answered < asked:
+        return f"lies before {asked:%Y-%m-%d %H:%M}, when it happened"
+    if answered > at + FUTURE_ALLOWED:
+        return f"lies in the future; it is {at:%Y-%m-%d}"
+    return ""
+
+
+def _add_answers(named: Sequence[tuple[tuple[int, str, str], InteractionRow]]) -> int:
+    """When the shop answered what is known already and had no answer yet."""
+    when = connection.ops.adapt_datetimefield_value
+    answers = [
+        (when(row.answered_at), pk, str(kind), key)
+        for (pk, kind, key), row in named
+        if row.answered_at is not None
+    ]
+    if not answers:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE customers_interaction SET answered_at = %s WHERE customer_id = %s "
+            "AND kind = %s AND key = %s AND answered_at IS NULL",
+            answers,
+        )
+        return int(cursor.rowcount)
 
 
 def insert_ignoring(

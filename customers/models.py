@@ -88,6 +88,8 @@ class Interaction(models.Model):
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     attributes = models.JSONField(default=dict, blank=True)
+    # When the shop answered; filled in once, by a later import where it came later.
+    answered_at = models.DateTimeField(null=True, blank=True)
     recorded_at = models.DateTimeField(auto_now_add=True)
 
     objects = InteractionQuerySet.as_manager()

@@ -10,11 +10,17 @@ from typing import NamedTuple, Protocol
 
 
 class Recorded(NamedTuple):
-    """What is heard of one interaction."""
+    """What is heard of one interaction.
+
+    waits_to_be_read: it has words, and nobody has read them yet. answered: it says when
+    the shop answered, which may be all that is new.
+    """
 
     customer_id: int
     kind: str
     rating: float | None
+    waits_to_be_read: bool = False
+    answered: bool = False
 
 
 class HearRecorded(Protocol):

@@ -17,7 +17,8 @@ from segmentation import news
 from segmentation.bulk_rows import instant, write_rows
 from segmentation.clustering.hysteresis import settle_between_runs
 from segmentation.clustering.model import SegmentModel
-from segmentation.frames import load_deeds, load_people, load_texts, next_moments
+from segmentation.deeds import load_deeds, next_moments
+from segmentation.frames import load_people, load_texts
 from segmentation.models import (
     Membership,
     News,
@@ -105,7 +106,7 @@ def _fold(ids: list[int], *, at: datetime) -> int:
     sorting = sort_customers(
         people,
         load_texts(people, at=at),
-        load_deeds(people, at=at),
+        load_deeds(people, at=at, terms=model.terms),
         model,
         before=standing_in(run, people, at=at),
         rule=settle_between_runs,

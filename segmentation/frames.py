@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from django.db.models import Case, Min, Q, QuerySet, Value, When
+from django.db.models import Case, QuerySet, Value, When
 from numpy.typing import NDArray
 
-from customers.models import Customer, Interaction
+from customers.models import Customer
 from segmentation.bulk_rows import (
     INSTANT,
-    ROWS_AT_ONCE,
     Column,
     instant,
     read_columns,
@@ -26,13 +25,11 @@ from segmentation.models import (
     Membership,
     SegmentationRun,
 )
-from segmentation.profile.behaviour import DEED_CODE, rating_deed
 from segmentation.profile.decay import ProfileSums
 from segmentation.profile.events import (
     N_FAMILIES,
     SOURCES,
     BoolArray,
-    Deeds,
     FloatArray,
     IntArray,
     Texts,
@@ -44,7 +41,6 @@ if TYPE_CHECKING:
 
 SECONDS_A_DAY = 86_400.0
 MICROSECONDS_A_DAY = 86_400e6
-_IS_DEED = Q(rating__isnull=False) | Q(kind=Interaction.Kind.RETURN)
 # The sums of one profile, packed in this order as little-endian float64.
 _FLAT = ("weight", "weight_sq", "valence", "valence_sq", "fast_weight", "peak", "texts")
 _WIDE = ("families", "fast_families")
@@ -97,13 +93,13 @@ def load_people(customer_ids: Iterable[int] | None = None) -> People:
 def load_texts(people: People, *, at: datetime) -> Texts:
     """Their texts that were read, up to this moment, by customer and time."""
     found = EmotionScore.objects.filter(occurred_at__lte=at).exclude(families=b"")
-    columns = _of(
+    columns = columns_of(
         people,
         found,
         {"kind": "S10", "weight": "f8", "families": "bytes", "valence": "f8"},
     )
     families = unpack_families(columns.pop("families"))
-    order = _order(people, columns)
+    order = in_order(people, columns)
     who, moment, kind, weight, valence = (
         columns.pop(name)[order]
         for name in ("customer_id", "occurred_at", "kind", "weight", "valence")
@@ -120,19 +116,9 @@ def load_texts(people: People, *, at: datetime) -> Texts:
     )
 
 
-def load_deeds(people: People, *, at: datetime) -> Deeds:
-    """Their ratings and returns as arrays, in the order of deed_rows()."""
-    found = Interaction.objects.filter(_IS_DEED, occurred_at__lte=at)
-    columns = _of(people, found, {"rating": "f8"})
-    order = _order(people, columns)
-    return Deeds(
-        people.rows_of(columns["customer_id"][order]),
-        days_before(columns["occurred_at"][order], at=at),
-        _deed_codes(columns["rating"][order]),
-    )
-
-
-def _of(people: People, found: QuerySet[Any], names: dict[str, str]) -> dict[str, Any]:
+def columns_of(
+    people: People, found: QuerySet[Any], names: dict[str, str]
+) -> dict[str, Any]:
     """Columns of rows that happened to customers."""
     if people.few:
         found = found.filter(customer_id__in=people.ids.tolist())
@@ -140,7 +126,7 @@ def _of(people: People, found: QuerySet[Any], names: dict[str, str]) -> dict[str
     return read_columns(found.order_by(), {**usual, **names})
 
 
-def _order(people: People, columns: dict[str, Any]) -> IntArray:
+def in_order(people: People, columns: dict[str, Any]) -> IntArray:
     """Of those who may be profiled, by customer, time and id: sorted here, since
     neither database is as quick at it."""
     pk, who, moment = columns["pk"], columns["customer_id"], columns["occurred_at"]
@@ -165,56 +151,6 @@ def _sources(kinds: Column) -> IntArray:
         unheard = kinds[codes < 0][0].decode()
         raise ValueError(f"A text needs a source of {SOURCES}; it has {unheard!r}.")
     return codes
-
-
-def _deed_codes(ratings: Column) -> IntArray:
-    """ratings: (n,); NaN of what was sent back without one."""
-    different, which = np.unique(ratings, return_inverse=True)
-    codes = [deed_code(None if np.isnan(one) else float(one)) for one in different]
-    return np.array(codes, np.int64)[which]
-
-
-def deed_rows(
-    people: People, *, at: datetime
-) -> QuerySet[Interaction, tuple[int, int, datetime, str, float | None]]:
-    """Their ratings and returns up to this moment, if they may be profiled."""
-    found = Interaction.objects.filter(
-        _IS_DEED,
-        occurred_at__lte=at,
-        customer__profiling_objected_at=None,
-    )
-    if people.few:
-        found = found.filter(customer_id__in=people.ids.tolist())
-    return found.order_by("customer_id", "occurred_at", "pk").values_list(
-        "pk", "customer_id", "occurred_at", "kind", "rating"
-    )
-
-
-def next_moments(people: People, *, at: datetime) -> dict[int, datetime]:
-    """When the first of their texts and deeds after this moment happens, by customer.
-
-    Clocks differ: what is recorded may lie a day ahead.
-    """
-    texts = EmotionScore.objects.exclude(families=b"")
-    deeds = Interaction.objects.filter(_IS_DEED)
-    found: dict[int, datetime] = {}
-    for rows in (texts, deeds):
-        later = rows.filter(occurred_at__gt=at, customer__profiling_objected_at=None)
-        if people.few:
-            later = later.filter(customer_id__in=people.ids.tolist())
-        for pk, first in (
-            later.order_by()
-            .values_list("customer_id")
-            .annotate(Min("occurred_at"))
-            .iterator(chunk_size=ROWS_AT_ONCE)
-        ):
-            found[pk] = min(first, found.get(pk, first))
-    return found
-
-
-def deed_code(rating: float | None) -> int:
-    """A rating says more than the return it came with; None: only the return."""
-    return DEED_CODE["return" if rating is None else rating_deed(rating)]
 
 
 def pack_sums(sums: ProfileSums, rows: IntArray) -> list[bytes]:

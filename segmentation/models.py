@@ -96,6 +96,8 @@ class News(models.Model):
     customer = models.OneToOneField(
         Customer, primary_key=True, on_delete=models.CASCADE, related_name="news"
     )
+    # Clicks, visits and orders alone: no reason to sort everybody anew.
+    habits_only = models.BooleanField(default=False, db_default=False)
     # To be folded; nothing as yet is due before: a text of tomorrow, of another clock.
     waiting = models.BooleanField(default=True)
     due = models.DateTimeField(null=True, blank=True)

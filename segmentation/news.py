@@ -7,7 +7,7 @@ marks there are; it reads after that, so it has read what it signed. What it has
 signed by the time it comes into use is folded into it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -23,26 +23,44 @@ CHUNK: Final = 5000
 
 
 def mark(customer_ids: Iterable[int]) -> None:
-    """There is something new of these customers; in the transaction that makes it so.
+    """There is something new of these customers; in the transaction that does it."""
+    _mark(dict.fromkeys(customer_ids, False))
 
-    By id, here and wherever marks are locked: two at once never wait for each other.
+
+def _mark(habits_only: Mapping[int, bool]) -> None:
+    """By id, here and wherever marks are locked: two at once never wait for each other.
+
+    habits_only: customer → whether nothing but a click, a visit or an order is new.
     """
     News.objects.bulk_create(
-        (News(customer_id=pk) for pk in sorted(set(customer_ids))),
+        (
+            News(customer_id=pk, habits_only=habits_only[pk])
+            for pk in sorted(habits_only)
+        ),
         batch_size=CHUNK,
         update_conflicts=True,
         unique_fields=["customer"],
         update_fields=["waiting", "due", "seen_by"],
     )
+    more = [pk for pk, only in habits_only.items() if not only]
+    for start in range(0, len(more), CHUNK):
+        # Locked by the lines above; where there was other news before, it stays so.
+        News.objects.filter(
+            pk__in=more[start : start + CHUNK], habits_only=True
+        ).update(habits_only=False)
 
 
 def hear_recorded(interactions: Sequence[Recorded]) -> None:
-    """Ratings and returns are evidence at once; texts once they have been read."""
-    mark(
-        each.customer_id
-        for each in interactions
-        if each.rating is not None or each.kind == Interaction.Kind.RETURN
-    )
+    """Ratings, returns and answers are evidence at once, and so is how often somebody
+    comes; texts once they have been read."""
+    habits_only: dict[int, bool] = {}
+    for each in interactions:
+        deed = each.rating is not None or each.kind == Interaction.Kind.RETURN
+        if deed or each.answered:
+            habits_only[each.customer_id] = False
+        elif not each.waits_to_be_read:
+            habits_only.setdefault(each.customer_id, True)
+    _mark(habits_only)
 
 
 def hear_changed(customer_ids: Collection[int]) -> None:
@@ -60,8 +78,10 @@ def waiting(run: SegmentationRun, *, at: datetime) -> QuerySet[News]:
 
 
 def since(run: SegmentationRun) -> int:
-    """Of how many customers there was news that this run has not read."""
-    return News.objects.filter(due=None).exclude(seen_by=run).count()
+    """Of how many customers there was news that this run has not read; not of those
+    who only came by."""
+    unread = News.objects.filter(due=None, habits_only=False).exclude(seen_by=run)
+    return unread.count()
 
 
 def sign(run: SegmentationRun) -> None:

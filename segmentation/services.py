@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -21,16 +22,12 @@ from segmentation.clustering.model import (
     fit_model,
 )
 from segmentation.comparing import keep_counts
+from segmentation.deeds import load_deeds, load_habits, next_moments
 from segmentation.diagnosing import carry_out_open_diagnoses
 from segmentation.drift_watch import observed
 from segmentation.errors import NothingToSort
 from segmentation.folding import fold_news
-from segmentation.frames import (
-    load_deeds,
-    load_people,
-    load_texts,
-    next_moments,
-)
+from segmentation.frames import load_people, load_texts
 from segmentation.groups import Fit, look_for_groups
 from segmentation.history import finish_publications
 from segmentation.hold_measures import keep_measures
@@ -59,6 +56,8 @@ from segmentation.placing import (
     standing_in,
     write_profiles,
 )
+from segmentation.profile.behaviour import Terms
+from segmentation.profile.habits import cut_thirds
 from segmentation.publishing import carry_out_open, publish_run
 from segmentation.scoring import (
     Progress,
@@ -204,10 +203,12 @@ def fit_run(*, at: datetime, seed: int = 0) -> SegmentationRun:
     run = SegmentationRun.objects.create(cut_off=at, segmenter=SEGMENTER, model={})
     news.sign(run)
     people = load_people()
-    texts, deeds = load_texts(people, at=at), load_deeds(people, at=at)
+    texts, habits = load_texts(people, at=at), load_habits(people, at=at)
+    terms = Terms(float(settings.ANSWER_HOURS), cut_thirds(habits))
+    deeds = load_deeds(people, at=at, terms=terms, habits=habits)
     before = published_run()
     previous = SegmentModel.from_json(before.model) if before else None
-    model = fit_model(texts, deeds, seed=seed, previous=previous)
+    model = fit_model(texts, deeds, seed=seed, previous=previous, terms=terms)
     sorting = sort_customers(
         people,
         texts,

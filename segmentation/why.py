@@ -8,23 +8,17 @@ import numpy as np
 from segmentation.clustering.anchors import SEGMENTS
 from segmentation.clustering.explanation import contributions
 from segmentation.clustering.model import SegmentModel
-from segmentation.frames import (
-    People,
-    deed_code,
-    deed_rows,
-    load_deeds,
-    load_people,
-    load_texts,
-)
+from segmentation.deeds import load_deeds, tell_deeds
+from segmentation.frames import People, load_people, load_texts
 from segmentation.models import EmotionScore, Membership
 from segmentation.profile.baseline import likelihoods
-from segmentation.profile.behaviour import DEEDS
+from segmentation.profile.behaviour import DEED_CODE
 from segmentation.profile.decay import SLOW_DAYS, decay
 from segmentation.profile.events import SOURCES, FloatArray, Texts
 from segmentation.profile.shrinkage import credibility
 from segmentation.showing import strongest_family
 
-_DEED_WORDS = [deed.words for deed in DEEDS.values()]
+_SELDOM = DEED_CODE["low engagement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +37,18 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The reasons shown, what all others add, and the total they make."""
+    """The reasons shown, what all others add, and the total they make.
+
+    indifferent: texts to the point, and hardly ever seen. Neither tells it alone:
+    method.md 1.6.
+    """
 
     reasons: tuple[Reason, ...]
     others: float
     total: float
     own_share: float
     texts: int
+    indifferent: bool
 
 
 def explain(membership: Membership) -> Explanation | None:
@@ -66,7 +65,7 @@ def explain(membership: Membership) -> Explanation | None:
     at = membership.folded_at or membership.run.cut_off
     people = load_people([membership.customer_id])
     texts = load_texts(people, at=at)
-    deeds = load_deeds(people, at=at)
+    deeds = load_deeds(people, at=at, terms=model.terms)
     if not len(texts) and not len(deeds.code):
         return None
     segment = SEGMENTS.index(read_as.key)
@@ -98,6 +97,7 @@ def explain(membership: Membership) -> Explanation | None:
         found.total,
         _own_share(texts, model),
         len(texts),
+        read_as.key == "neutral" and bool((deeds.code == _SELDOM).any()),
     )
 
 
@@ -127,8 +127,8 @@ def _labels(
         labels.append(
             (text, score.kind, score.occurred_at, strongest_family(families)[0])
         )
-    for _, _, moment, kind, rating in deed_rows(people, at=at):
-        labels.append((_DEED_WORDS[deed_code(rating)], kind, moment, ""))
+    for deed in tell_deeds(people, at=at, terms=model.terms):
+        labels.append((deed.words, deed.kind, deed.moment, ""))
     return labels
 
 

@@ -56,7 +56,7 @@ def _decoded(characters: int) -> Callable[[str], str]:
     return read
 
 
-# Every column we know and how its cell is read; occurred_at needs the file's own zone.
+# Every column we know and how its cell is read; moments need the file's own zone.
 READERS: dict[str, Callable[[str], Any]] = {
     "customer_id": values.at_most(200),
     "email": _email,
@@ -77,7 +77,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "country": values.country,
     "consent": values.consent,
     "tags": values.tags,
+    "answered_at": str,
 }
+MOMENTS = frozenset({"occurred_at", "answered_at"})
 
 
 def rows(
@@ -145,7 +147,7 @@ class HistoryFile(Reading):
         self._records.width = len(self._names)
         fields = _matched(self._names, mapping)
         self._plan = [
-            (field, fields[field], self._moment if field == "occurred_at" else read)
+            (field, fields[field], self._moment if field in MOMENTS else read)
             for field, read in READERS.items()
             if field in fields
         ]

@@ -18,6 +18,7 @@ class InteractionRow:
     occurred_at: aware. key: the source's own name of the interaction; empty where it
     has none, then content_key() stands in. Empty text means not known.
     rating: 0 to 10. language: BCP 47. timezone: IANA. country: ISO 3166, two letters.
+    answered_at: aware, when the shop answered; None where that is not known.
     """
 
     customer_id: str
@@ -39,6 +40,7 @@ class InteractionRow:
     country: str = ""
     consent: Literal["", "yes", "no"] = ""
     tags: tuple[str, ...] = ()
+    answered_at: datetime | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     line: int = 0
 
@@ -72,7 +74,8 @@ def content_key(row: InteractionRow) -> str:
     """A key made of what happened, for a row that brings none.
 
     Who, when, what, every text and attribute; not the customer's address, names or
-    consent, so that a corrected name does not make the same order a second one.
+    consent, nor when it was answered, so that a corrected name does not make the same
+    order a second one, nor an answer the same ticket.
     """
     parts = [
         row.customer_id,

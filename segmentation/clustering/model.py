@@ -16,11 +16,15 @@ from segmentation.clustering.temper import choose_temper
 from segmentation.emotion.families import FAMILIES
 from segmentation.profile.baseline import likelihoods, overall_mix, source_baselines
 from segmentation.profile.behaviour import (
+    DEED_WEIGHT,
     DEEDS,
+    NO_TERMS,
+    Terms,
     deed_weight,
     learn_shares,
     log_evidence,
     start_shares,
+    weight_alone,
 )
 from segmentation.profile.decay import SLOW_DAYS, ProfileSums, decay, fold
 from segmentation.profile.events import (
@@ -46,7 +50,10 @@ MIXED_LABEL, UNKNOWN_LABEL = len(SEGMENTS), len(SEGMENTS) + 1
 EVIDENCE_NEEDED: Final = 0.5
 PROBABILITY_NEEDED: Final = 0.45
 DEED_ROUNDS: Final = 15
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+# Before answers and habits were evidence: ratings and returns only.
+_BEFORE_TERMS: Final = 1
+_DEEDS_BEFORE_TERMS: Final = 4
 
 
 class OtherFormat(ValueError):
@@ -55,7 +62,10 @@ class OtherFormat(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SegmentModel:
-    """anchors (7, 9), baselines (sources, 9), mix (9,), shares (7,), deeds (n, 7)."""
+    """anchors (7, 9), baselines (sources, 9), mix (9,), shares (7,), deeds (n, 7).
+
+    terms: what counts as a late answer and as seldom or often, in deeds to come.
+    """
 
     anchors: FloatArray
     baselines: FloatArray
@@ -68,6 +78,7 @@ class SegmentModel:
     learned: bool
     customers: int
     seed: int
+    terms: Terms = NO_TERMS
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -80,6 +91,7 @@ class SegmentModel:
             "mix": self.mix.tolist(),
             "shares": self.shares.tolist(),
             "deeds": self.deeds.tolist(),
+            "terms": self.terms.to_json(),
             "kappa": self.kappa,
             "temper": self.temper,
             "valence": self.valence,
@@ -91,6 +103,8 @@ class SegmentModel:
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> SegmentModel:
         """Raises OtherFormat for another format, ValueError for another shape."""
+        if kept.get("format") == _BEFORE_TERMS:
+            kept = _with_terms(kept)
         for name, expected in {
             "format": _FORMAT,
             "families": list(FAMILIES),
@@ -127,14 +141,26 @@ class SegmentModel:
             learned=bool(kept["learned"]),
             customers=int(kept["customers"]),
             seed=int(kept["seed"]),
+            terms=Terms.from_json(kept["terms"]),
         )
+
+
+def _with_terms(kept: dict[str, Any]) -> dict[str, Any]:
+    """A model of format 1: it takes no answer for late, and nobody's habits count."""
+    more = start_shares()[_DEEDS_BEFORE_TERMS:].tolist()
+    return {
+        **kept,
+        "format": _FORMAT,
+        "deeds": [*kept["deeds"], *more],
+        "terms": NO_TERMS.to_json(),
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileTable:
     """A row a customer. evidence E (n, 7): decayed log evidence of texts and deeds;
     base (n,): what everybody's mix would have given, so that E - base is the log-odds
-    against the base mix; deed_weight (n,): decayed number of deeds."""
+    against the base mix; deed_weight (n,): decayed number of deeds that tell alone."""
 
     sums: ProfileSums
     composition: FloatArray
@@ -158,10 +184,16 @@ class Assignment:
 
 
 def fit_model(
-    texts: Texts, deeds: Deeds, *, seed: int, previous: SegmentModel | None = None
+    texts: Texts,
+    deeds: Deeds,
+    *,
+    seed: int,
+    previous: SegmentModel | None = None,
+    terms: Terms = NO_TERMS,
 ) -> SegmentModel:
     """Learn a shop's baselines, shrinkage, segments and what its ratings are worth.
 
+    terms: by which the deeds were found.
     previous: the model in use, which then holds the new one close if it had learned;
     else its rows are the anchors of an older mix, with nothing in them to hold on to.
     """
@@ -189,6 +221,7 @@ def fit_model(
         learned=bool(mixture.learned_),
         customers=len(np.unique(texts.customer)),
         seed=seed,
+        terms=terms,
     )
 
 
@@ -200,7 +233,8 @@ def _learn_deeds(
     told = evidence_of_texts(density, texts.customer, texts.weight, n)
     table = start_shares()
     for _ in range(DEED_ROUNDS):
-        done = sum_by(deeds.customer, log_evidence(table, shares)[deeds.code], n)
+        said = log_evidence(table, shares)[deeds.code]
+        done = sum_by(deeds.customer, DEED_WEIGHT[deeds.code, None] * said, n)
         belief = posterior(told + done, shares, 1.0)
         table = learn_shares(deeds.code, belief[deeds.customer])
     return table
@@ -236,7 +270,7 @@ def profile_customers(texts: Texts, deeds: Deeds, model: SegmentModel) -> Profil
         negativity=negativity(sums, model.mix),
         evidence=evidence,
         base=base,
-        deed_weight=sum_by(deeds.customer, deed_weight(deeds), n),
+        deed_weight=sum_by(deeds.customer, weight_alone(deeds), n),
     )
 
 

@@ -84,11 +84,19 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Deeds:
-    """Ratings and returns. code: (n,) indices into behaviour.DEEDS; ages as Texts."""
+    """What was done. code: (n,) indices into behaviour.DEEDS; ages as Texts."""
 
     customer: IntArray
     age_days: FloatArray
     code: IntArray
+
+    def and_also(self, others: "Deeds") -> "Deeds":
+        """These, and after them the others."""
+        return Deeds(
+            np.concatenate([self.customer, others.customer]),
+            np.concatenate([self.age_days, others.age_days]),
+            np.concatenate([self.code, others.code]),
+        )
 
 
 def no_deeds() -> Deeds:

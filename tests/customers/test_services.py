@@ -154,6 +154,17 @@ def test_a_row_from_the_future_or_without_an_address_we_can_mail_is_refused():
     assert Customer.objects.get().address_key == ""
 
 
+@pytest.mark.parametrize(
+    ("days_ago", "reason"),
+    [(11, "lies before 2026-02-20 09:00, when it happened"), (-2, "in the future")],
+)
+def test_an_answer_before_the_question_or_from_the_future_is_refused(days_ago, reason):
+    answered = AT - timedelta(days=days_ago)
+    (refused,) = record(said(kind="ticket", answered_at=answered)).refused
+    assert refused.column == "answered_at"
+    assert reason in refused.reason
+
+
 def test_a_file_leaves_a_run_that_adds_up_and_single_rows_do_not():
     record(said())
     assert not ImportRun.objects.exists()

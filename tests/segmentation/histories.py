@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from segmentation.emotion.reading import TextToRead, read_texts
-from segmentation.profile.behaviour import DEED_CODE, rating_deed
+from segmentation.profile.behaviour import DEED_CODE, habit_deeds, rating_deed
 from segmentation.profile.events import SOURCE_WEIGHT, SOURCES, Deeds, Texts
+from segmentation.profile.habits import ENGAGED, WINDOW_DAYS, Habits, cut_thirds
 from segmentation.profile.weights import cap_by_day
 
 _SECONDS_A_DAY = 86_400.0
@@ -37,6 +38,10 @@ class History:
     deed_customer: np.ndarray
     deed_day: np.ndarray
     deed_code: np.ndarray
+    # Clicks, replies, visits and orders; and when each customer was first heard of.
+    engaged_customer: np.ndarray
+    engaged_day: np.ndarray
+    first_day: np.ndarray
 
     @property
     def last_day(self) -> float:
@@ -70,7 +75,21 @@ class History:
             day - self.deed_day[done],
             self.deed_code[done],
         )
-        return texts, deeds
+        habits = self._habits(day, row)
+        thirds = cut_thirds(habits)
+        return texts, deeds.and_also(habit_deeds(habits, thirds)) if thirds else deeds
+
+    def _habits(self, day: float, row: np.ndarray) -> Habits:
+        """Of these rows, -1 of whoever is not meant."""
+        lately = (self.engaged_day <= day) & (self.engaged_day > day - WINDOW_DAYS)
+        lately &= row[self.engaged_customer] >= 0
+        chosen = np.flatnonzero(row >= 0)
+        times = np.bincount(
+            row[self.engaged_customer[lately]], minlength=len(chosen)
+        ).astype(float)
+        known = np.zeros(len(chosen))
+        known[row[chosen]] = np.clip(day - self.first_day[chosen], 0.0, WINDOW_DAYS)
+        return Habits(times, known)
 
 
 def read_history(path: Path) -> History:
@@ -91,6 +110,9 @@ def read_history(path: Path) -> History:
     source = np.array([SOURCES.index(row["kind"]) for row in rows])[read]
     codes = np.array([_deed(row) for row in rows])
     done = codes >= 0
+    engaged = np.isin([row["kind"] for row in rows], ENGAGED)
+    first = np.full(len(names), np.inf)
+    np.minimum.at(first, number, days)
     return History(
         customers=len(names),
         text_customer=number[read],
@@ -107,6 +129,9 @@ def read_history(path: Path) -> History:
         deed_customer=number[done],
         deed_day=days[done],
         deed_code=codes[done],
+        engaged_customer=number[engaged],
+        engaged_day=days[engaged],
+        first_day=first,
     )
 
 
@@ -119,7 +144,7 @@ def _rating(row: dict[str, str]) -> float | None:
 
 
 def _deed(row: dict[str, str]) -> int:
-    """As frames.deed_code: a rating says more than the return it came with."""
+    """As deeds.load_deeds: a rating says more than the return it came with."""
     rating = _rating(row)
     if rating is not None:
         return DEED_CODE[rating_deed(rating)]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -183,17 +184,42 @@ def row(customer, at, **more):
     )
 
 
-def test_a_rating_or_return_is_news_and_a_visit_is_not(sorted_shop, at):
-    ann, ben, cat = sorted_shop[:3]
+def test_what_was_done_is_news_and_what_was_written_waits_to_be_read(sorted_shop, at):
+    ann, ben, cat, dan = sorted_shop[:4]
     rows = [
         row(ann, at, kind="survey", rating=2),
         row(ben, at, kind="return"),
         row(cat, at, kind="visit"),
+        row(dan, at, kind="reply", text="Thank you."),
     ]
     record_interactions(rows, source="test", at=at)
-    assert waiting() == {ann.pk, ben.pk}
+    assert waiting() == {ann.pk, ben.pk, cat.pk}
     fold_news(at=at)
     record_interactions(rows, source="again", at=at)
+    assert waiting() == set()
+
+
+def test_visits_alone_call_for_no_new_run(sorted_shop, at):
+    run = published_run()
+    visits = [row(one, at, kind="visit") for one in sorted_shop]
+    record_interactions(visits, source="test", at=at)
+    assert news.since(run) == 0
+    rating = row(sorted_shop[0], at, kind="survey", rating=2)
+    record_interactions([rating], source="test", at=at)
+    record_interactions([row(sorted_shop[0], at, kind="order")], source="test", at=at)
+    assert news.since(run) == 1
+
+
+def test_an_answer_that_came_later_is_news_once(sorted_shop, at):
+    ann = sorted_shop[0]
+    asked = row(ann, at - timedelta(days=9), kind="ticket", key="T1", text="Hello?")
+    record_interactions([asked], source="test", at=at)
+    fold_news(at=at)
+    answered = replace(asked, answered_at=at - timedelta(days=2))
+    report = record_interactions([answered], source="test", at=at)
+    assert (report.stored, waiting()) == (0, {ann.pk})
+    fold_news(at=at)
+    record_interactions([answered], source="again", at=at)
     assert waiting() == set()
 
 

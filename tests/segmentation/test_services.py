@@ -7,10 +7,10 @@ from customers.models import Customer, Interaction
 from customers.services import object_to_profiling
 from segmentation import services
 from segmentation.clustering.model import SegmentModel, profile_customers
+from segmentation.deeds import load_deeds
 from segmentation.emotion.families import FAMILIES
 from segmentation.errors import NothingToSort, RunNotPublishable
 from segmentation.frames import (
-    load_deeds,
     load_people,
     load_texts,
     members_frame,
@@ -74,8 +74,9 @@ def test_angry_texts_read_as_more_anger_than_trusting_ones(people, ada, cy, at):
 def test_what_is_kept_of_a_profile_is_what_was_computed(people, ada, at):
     refresh_segments(at=at)
     everyone = load_people()
-    texts, deeds = load_texts(everyone, at=at), load_deeds(everyone, at=at)
     model = SegmentModel.from_json(published_run().model)
+    texts = load_texts(everyone, at=at)
+    deeds = load_deeds(everyone, at=at, terms=model.terms)
     row = int(np.searchsorted(everyone.ids, ada.pk))
     fresh = profile_customers(texts, deeds, model).sums.families[row]
     kept = unpack_sums([ada.emotion_profile.state]).families[0]

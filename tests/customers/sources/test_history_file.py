@@ -41,6 +41,18 @@ def test_a_whole_row_is_read_into_its_fields():
     )  # fmt: skip
 
 
+def test_when_a_ticket_was_answered_is_a_moment_in_the_zone_given():
+    row = read_one("answered at", "2024-02-01 12:00", timezone=ZoneInfo("Europe/Oslo"))
+    assert row.answered_at == datetime(2024, 2, 1, 11, tzinfo=UTC)
+    assert read_one("answered_at", "soon").column == "answered_at"
+    assert read_one("answered_at", "").answered_at is None
+
+
+def test_an_answer_does_not_make_a_ticket_another_one():
+    answered = read_one("answered_at", "2024-02-01T12:00Z")
+    assert answered.key == read_one("answered_at", "").key
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_the_delimiter_is_found_in_the_header(delimiter):
     text = f'{HEADER},text\n{ROW},"a, b; c"\n'

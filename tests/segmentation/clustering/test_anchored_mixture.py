@@ -194,6 +194,15 @@ def test_the_model_survives_being_kept_as_numbers(fits):
     assert again.to_json() == model.to_json()
 
 
+def test_a_model_from_before_habits_counted_is_read_as_it_was(fits):
+    new = fits[0][1]
+    old = {**new.to_json(), "format": 1, "deeds": new.deeds[:4].tolist()}
+    del old["terms"]
+    read = SegmentModel.from_json(old)
+    assert (read.terms.thirds, read.terms.answer_hours) == (None, None)
+    assert (read.deeds[:4] == new.deeds[:4]).all()
+
+
 def test_a_model_of_another_shape_is_refused(fits):
     kept = fits[0][1].to_json()
     with pytest.raises(ValueError, match="anchors needs finite numbers"):

@@ -50,9 +50,9 @@ def test_a_refit_on_eighty_per_cent_keeps_95_names_in_a_hundred(history, fitted)
 def test_the_reasons_of_every_customer_add_up_to_their_log_odds(history, fitted):
     texts, deeds, model, profiles = fitted
     of_text = np.split(np.arange(len(texts)), _ends(texts.customer, history.customers))
-    of_deed = np.split(
-        np.arange(len(deeds.code)), _ends(deeds.customer, history.customers)
-    )
+    # Habits come after all that was done.
+    by_customer = np.argsort(deeds.customer, kind="stable")
+    of_deed = np.split(by_customer, _ends(deeds.customer, history.customers))
     best = profiles.evidence.argmax(axis=1)
     for customer, segment in enumerate(best):
         parts = contributions(

@@ -6,11 +6,15 @@ import pytest
 from segmentation.profile.behaviour import (
     DEED_CODE,
     DEEDS,
+    ENGAGEMENT,
+    deed_weight,
     learn_shares,
     log_evidence,
     rating_deed,
     start_shares,
+    weight_alone,
 )
+from segmentation.profile.events import Deeds
 
 EQUAL = np.full(7, 1 / 7)
 
@@ -61,3 +65,35 @@ def test_learned_ratings_of_a_segment_add_up_to_one():
     codes = random.integers(0, 3, 900)
     learned = learn_shares(codes, random.dirichlet(np.ones(7), 900))
     assert learned[:3].sum(axis=0) == pytest.approx(np.ones(7))
+
+
+def test_a_late_answer_counts_as_half_a_low_rating():
+    codes = np.array([DEED_CODE["low rating"], DEED_CODE["late answer"]])
+    assert log_evidence(start_shares(), EQUAL)[codes[0]] == pytest.approx(
+        log_evidence(start_shares(), EQUAL)[codes[1]]
+    )
+    two = Deeds(np.zeros(2, np.int64), np.array([180.0, 180.0]), codes)
+    assert deed_weight(two) == pytest.approx([0.5, 0.25])
+
+
+def test_what_ratings_say_here_is_what_late_answers_say():
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 3, 900)
+    learned = learn_shares(codes, random.dirichlet(np.ones(7), 900))
+    assert (learned[DEED_CODE["late answer"]] == learned[DEED_CODE["low rating"]]).all()
+
+
+def test_the_three_habits_of_a_segment_add_up_to_one_also_when_learned():
+    rows = [DEED_CODE[name] for name in ENGAGEMENT]
+    assert start_shares()[rows].sum(axis=0) == pytest.approx(np.ones(7))
+    codes = np.repeat(rows, [540, 270, 90])
+    learned = learn_shares(codes, np.tile(EQUAL, (900, 1)))[rows]
+    assert learned.sum(axis=0) == pytest.approx(np.ones(7))
+    # 540 of 900 were idle; 900 / 7 beliefs a segment stand against 50.
+    assert learned[0, 0] == pytest.approx((540 / 7 + 50 * 0.45) / (900 / 7 + 50))
+
+
+def test_habits_tell_nothing_alone():
+    codes = np.array([DEED_CODE["high rating"], DEED_CODE["high engagement"]])
+    deeds = Deeds(np.zeros(2, np.int64), np.zeros(2), codes)
+    assert weight_alone(deeds).tolist() == [1.0, 0.0]
