@@ -20,7 +20,7 @@ from segmentation.profile.decay import fold
 
 # What fit_run() calls, by the part of the work that it is.
 PARTS = {
-    "load": ["load_people", "load_texts", "load_deeds", "standing_in"],
+    "load": ["load_people", "load_texts", "load_habits", "load_deeds", "standing_in"],
     "fit": ["fit_model"],
     "assign": ["sort_customers", "_quality", "observed", "draw_map"],
     "write": ["_write"],
