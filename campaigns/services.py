@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from campaigns.audience import resolve_audience
 from campaigns.content.links import InertLinks
@@ -32,6 +32,11 @@ from campaigns.rendering import (
     starter_template,
     web_view_of,
 )
+from campaigns.resending import (
+    refused_by_mistake,
+    send_doubtful_again,
+    send_failed_again,
+)
 from campaigns.sending.ledger import CAN_PAUSE, OPEN_BATCHES, pause_for
 from campaigns.sending.trial import send_test_mail
 from customers.models import Customer
@@ -54,10 +59,13 @@ __all__ = [
     "pause_send",
     "preflight",
     "preview_message",
+    "refused_by_mistake",
     "rendered_message",
     "resolve_audience",
     "resume_send",
     "schedule_send",
+    "send_doubtful_again",
+    "send_failed_again",
     "send_progress",
     "send_test",
     "sender_is_running",
@@ -208,14 +216,17 @@ def settle_in_doubt(
 
 
 def _settle_accepted(public_id: int, *, at: datetime, detail: str) -> bool:
-    proven = (Message.State.IN_DOUBT, Message.State.HANDING_OVER)
-    message = Message.objects.filter(public_id=public_id, state__in=proven).first()
+    # One that waits after it was handed over: a person had a doubtful one sent again.
+    proven = Q(state__in=(Message.State.IN_DOUBT, Message.State.HANDING_OVER)) | Q(
+        state=Message.State.WAITING, handed_over_at__isnull=False
+    )
+    message = Message.objects.filter(proven, public_id=public_id).first()
     if message is None:
         return False
     batch = None
     if message.batch_id is not None:
         batch = Batch.objects.select_for_update().get(pk=message.batch_id)
-    changed = Message.objects.filter(pk=message.pk, state__in=proven).update(
+    changed = Message.objects.filter(proven, pk=message.pk).update(
         state=Message.State.ACCEPTED, reason="", detail=detail[:200], settled_at=at
     )
     if batch is not None and batch.state == Batch.State.IN_DOUBT:

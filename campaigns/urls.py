@@ -85,6 +85,12 @@ urlpatterns = [
         "send/<int:pk>/do/<slug:action>/", sends.act, "act", "campaigns.change_send"
     ),
     admin_page(
+        "send/<int:pk>/failed/again/",
+        sends.failed_again,
+        "failed_again",
+        "campaigns.change_send",
+    ),
+    admin_page(
         "message/<int:pk>/settle/<slug:as_>/",
         sends.settle,
         "settle",

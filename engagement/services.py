@@ -213,7 +213,11 @@ def unsubscribe(message: Message, event: Event, *, at: datetime) -> None:
 
 
 def _act(message: Message, event: Event, *, at: datetime) -> None:
-    open_states = (Message.State.IN_DOUBT, Message.State.HANDING_OVER)
+    open_states = (
+        Message.State.IN_DOUBT,
+        Message.State.HANDING_OVER,
+        Message.State.WAITING,
+    )
     if message.state in open_states and _proves_acceptance(event):
         confirm_accepted(message.public_id, at=at)
     _heed_message(message, event, at=at)

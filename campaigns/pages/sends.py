@@ -37,8 +37,11 @@ from campaigns.services import (
     newest_send,
     pause_send,
     preflight,
+    refused_by_mistake,
     resume_send,
     schedule_send,
+    send_doubtful_again,
+    send_failed_again,
     send_progress,
     settle_in_doubt,
 )
@@ -188,6 +191,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         title=str(shown.campaign),
         crumbs=_crumbs(shown.campaign, f"{shown.scheduled_at:%d %b %Y}"),
         doubtful=doubtful[:NAMES_A_PAGE],
+        refused=refused_by_mistake(shown).count(),
         rules=_rules(*rules_of_send(shown)),
         **_live(shown, at=timezone.now()),
     )
@@ -284,12 +288,32 @@ def act(request: HttpRequest, pk: int, action: str) -> HttpResponseBase:
 
 
 @require_POST
+def failed_again(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Whoever was refused, not for their address, waits again."""
+    shown = get_object_or_404(Send, pk=pk)
+    try:
+        count = send_failed_again(shown, by=cast(User, request.user), at=timezone.now())
+        messages.success(
+            request, f"{count} wait again. Whoever said no meanwhile gets nothing."
+        )
+    except CampaignsError as problem:
+        messages.error(request, str(problem))
+    return HttpResponseRedirect(reverse("campaigns:send", args=[pk]))
+
+
+@require_POST
 def settle(request: HttpRequest, pk: int, as_: str) -> HttpResponseBase:
     """A person decides about one message in doubt."""
-    if as_ not in ("accepted", "left"):
-        raise Http404("In doubt ends as accepted, or is left.")
+    if as_ not in ("accepted", "left", "again"):
+        raise Http404("In doubt ends as accepted, is left, or is sent again.")
     message = get_object_or_404(Message, pk=pk)
     try:
+        if as_ == "again":
+            send_doubtful_again(message, by=cast(User, request.user), at=timezone.now())
+            messages.success(request, "It is sent again, and may arrive twice.")
+            return HttpResponseRedirect(
+                reverse("campaigns:send", args=[message.send_id])
+            )
         settle_in_doubt(
             message,
             as_=cast(Literal["accepted", "left"], as_),

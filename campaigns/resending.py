@@ -1,0 +1,135 @@
+"""Once more, because a person says so: nothing is ever sent again by itself.
+
+Who was refused for what is not their address's fault waits again; who is in doubt only
+one by one, by somebody who knows that it may arrive twice. Consent, suppressions, holds
+and the hour are asked again when it is their turn.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from campaigns.errors import CannotSettle, WrongState
+from campaigns.materialising import BULK
+from campaigns.models import Batch, Message, Send
+from campaigns.sending.channels import batch_size_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+log = logging.getLogger(__name__)
+
+# Refusals that say nothing of the address.
+WORTH_ANOTHER_TRY: Final = ("not_sent_bad", "gave_up")
+_OPEN_TO_IT: Final = (Send.State.SENT, Send.State.SENDING, Send.State.PAUSED)
+
+
+def refused_by_mistake(send: Send) -> QuerySet[Message]:
+    """Messages that were refused, and not because of their address."""
+    if send.state not in _OPEN_TO_IT:
+        return Message.objects.none()
+    return Message.objects.filter(
+        send=send, state=Message.State.FAILED, reason__in=WORTH_ANOTHER_TRY
+    )
+
+
+def send_failed_again(send: Send, *, by: "User", at: datetime) -> int:
+    """Let wait again who was refused by mistake; returns how many.
+
+    Nobody who was mailed, or may have been, is among them. Raises WrongState.
+    """
+    with transaction.atomic():
+        send = _reopened(send.pk)
+        again = list(refused_by_mistake(send).values_list("pk", "tone", "batch_id"))
+        _lock_batches({batch for *_, batch in again})
+        by_tone: dict[str, list[int]] = defaultdict(list)
+        for pk, tone, _ in again:
+            by_tone[tone].append(pk)
+        count = sum(
+            _let_wait(send, tone, ids, state=Message.State.FAILED, at=at)
+            for tone, ids in sorted(by_tone.items())
+        )
+    log.info("send %s: %s messages wait again, by user %s", send.pk, count, by.pk)
+    return count
+
+
+def send_doubtful_again(message: Message, *, by: "User", at: datetime) -> None:
+    """Send one message in doubt again: it may arrive twice, and somebody wants that.
+
+    A report that proves the first attempt takes it out again, until the next begins.
+    Raises CannotSettle unless it is in doubt, WrongState.
+    """
+    with transaction.atomic():
+        send = _reopened(message.send_id)
+        found = Message.objects.get(pk=message.pk)
+        _lock_batches({found.batch_id})
+        if not _let_wait(
+            send, found.tone, [found.pk], state=Message.State.IN_DOUBT, at=at
+        ):
+            raise CannotSettle(
+                f"Message {found.public_id} is {found.get_state_display()}: only one "
+                "in doubt can be sent again in spite of that."
+            )
+        if found.batch_id is not None:
+            _close_settled(found.batch_id)
+    log.info("message %s is sent again, by user %s", found.public_id, by.pk)
+
+
+def _reopened(send_id: int) -> Send:
+    send = Send.objects.select_for_update(no_key=True).get(pk=send_id)
+    if send.state not in _OPEN_TO_IT:
+        raise WrongState(
+            f"{send} is {send.get_state_display()}: nothing of it is sent again."
+        )
+    if send.state == Send.State.SENT:
+        send.state, send.finished_at = Send.State.SENDING, None
+        send.save(update_fields=["state", "finished_at"])
+    return send
+
+
+def _lock_batches(ids: Collection[int | None]) -> None:
+    """Batches before messages, as everywhere."""
+    wanted = Batch.objects.filter(pk__in=[pk for pk in ids if pk is not None])
+    list(wanted.order_by("pk").select_for_update().values_list("pk"))
+
+
+def _let_wait(
+    send: Send, tone: str, ids: list[int], *, state: Message.State, at: datetime
+) -> int:
+    """Put messages that are still in this state into batches of their own."""
+    variant = send.variants.get(tone=tone)
+    size = batch_size_of(settings.PROVIDER)
+    moved = 0
+    for start in range(0, len(ids), size):
+        batch = Batch.objects.create(
+            send=send,
+            variant=variant,
+            lane=BULK,
+            paused=send.state == Send.State.PAUSED,
+            not_before=at,
+        )
+        moved += Message.objects.filter(
+            pk__in=ids[start : start + size], state=state
+        ).update(
+            state=Message.State.WAITING,
+            batch=batch,
+            reason="",
+            detail="",
+            settled_at=None,
+            # Of a doubt it stays, to be known by: it may have arrived.
+            **({"handed_over_at": None} if state == Message.State.FAILED else {}),
+        )
+    return moved
+
+
+def _close_settled(batch_id: int) -> None:
+    done = Batch.objects.filter(pk=batch_id, state=Batch.State.IN_DOUBT)
+    doubts = Message.objects.filter(batch_id=batch_id, state=Message.State.IN_DOUBT)
+    if not doubts.exists():
+        done.update(state=Batch.State.DONE)
