@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.conf import settings
 from django.db.models import Count, Min
 
 from campaigns.models import Batch, Message, Send
 from campaigns.planning import NOBODY_SENDS, sender_is_running
+from campaigns.sending import breaker
 from campaigns.under_way import states_of
 
 RATE_OVER: Final = timedelta(seconds=60)
@@ -102,6 +104,9 @@ def _binds(send: Send, waiting: int, *, at: datetime) -> str:
     if send.state == Send.State.PREPARING:
         return "The audience is being written down."
     open_batches = Batch.objects.filter(send=send, state=Batch.State.WAITING)
+    shut = _shut(open_batches.first(), at=at)
+    if shut:
+        return shut
     ready = open_batches.filter(not_before__lte=at).exists()
     busy = Batch.objects.filter(
         send=send, state__in=(Batch.State.CLAIMED, Batch.State.HANDING_OVER)
@@ -109,6 +114,13 @@ def _binds(send: Send, waiting: int, *, at: datetime) -> str:
     if waiting and not ready and not busy:
         return _rests(open_batches.order_by("not_before").first())
     return ""
+
+
+def _shut(batch: Batch | None, *, at: datetime) -> str:
+    if batch is None:
+        return ""
+    row = breaker.found(breaker.Way(settings.PROVIDER, batch.lane))
+    return breaker.in_words(row, now=at) if row else ""
 
 
 def _rests(batch: Batch | None) -> str:

@@ -1,11 +1,19 @@
 """Pages of templates, campaigns, sends and the outbox, inside the admin."""
 
-from campaigns.pages import counts, outbox, sends, templates
+from campaigns.pages import counts, outbox, provider, sends, templates
 from customers.doors import admin_page
 
 app_name = "campaigns"
 
 urlpatterns = [
+    admin_page("provider/", provider.shown, "provider", "campaigns.view_breaker"),
+    admin_page("provider/seed/", provider.seed, "seed", "campaigns.change_breaker"),
+    admin_page(
+        "provider/<slug:lane>/<slug:action>/",
+        provider.switch,
+        "switch_breaker",
+        "campaigns.change_breaker",
+    ),
     admin_page("outbox/", outbox.listing, "outbox", "campaigns.view_message"),
     admin_page(
         "outbox/<path:name>/frame/",

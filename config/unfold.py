@@ -99,6 +99,12 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Shop",
                 "items": [
+                    {
+                        **_page("Provider", "speed", "campaigns:provider"),
+                        "permission": lambda request: request.user.has_perm(
+                            "campaigns.view_breaker"
+                        ),
+                    },
                     _page("Senders", "storefront", "admin:campaigns_sender_changelist"),
                     _page("Users", "manage_accounts", "admin:auth_user_changelist"),
                 ],

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from campaigns.models import Message, Send
 from campaigns.planning import sender_is_running
+from campaigns.sending import breaker
 from campaigns.under_way import NEED_A_SENDER, UNDER_WAY, how_far
 from customers.models import Customer
 from engagement.figures import reports_for_page
@@ -149,6 +151,7 @@ def _needs(request: HttpRequest, run: SegmentationRun | None) -> list[Need]:
         _doubt(),
         _dead_letters(request),
         _sender(),
+        _provider(request),
         _waiting(),
         _drift(request, run),
         *_texts(),
@@ -233,6 +236,20 @@ def _sender() -> Need | None:
         "No sender is running",
         "Scheduled mail waits until run_engine or a worker is started.",
         reverse("admin:campaigns_campaign_changelist"),
+    )
+
+
+def _provider(request: HttpRequest) -> Need | None:
+    if not request.user.has_perm("campaigns.view_breaker"):
+        return None
+    stands = breaker.what_stands(settings.PROVIDER, now=timezone.now())
+    if not stands:
+        return None
+    return Need(
+        "pause",
+        f"No mail leaves by {settings.PROVIDER}",
+        stands[0],
+        reverse("campaigns:provider"),
     )
 
 

@@ -23,6 +23,7 @@ from kombu import Connection
 from campaigns.errors import CampaignsError
 from campaigns.models import Batch, Message, Send, Sender
 from campaigns.planning import NOBODY_SENDS, links_lead_here, sender_is_running
+from campaigns.sending import breaker
 from campaigns.sending.channels import channel_for
 from campaigns.under_way import NEED_A_SENDER
 from engagement.models import DeadLetter, WebhookCall
@@ -213,6 +214,8 @@ def _provider(about: str, at: datetime) -> Iterator[Finding]:
         yield Finding(
             about, "well", f"{settings.PROVIDER} is set up; it was not asked."
         )
+    for words in breaker.what_stands(settings.PROVIDER, now=at):
+        yield Finding(about, "look", words)
 
 
 def _broker(about: str, at: datetime) -> Iterator[Finding]:

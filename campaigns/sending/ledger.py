@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from campaigns.assignment import unit_interval
 from campaigns.audience import NEUTRAL_TONE, UNKNOWN
 from campaigns.errors import LostLease
-from campaigns.models import Batch, Message, Send
+from campaigns.models import Batch, Breaker, Message, Send
 from campaigns.sending.channels import (
     InDoubt,
     Later,
@@ -54,9 +54,11 @@ def claimed(claim: Claim) -> Batch:
     return batch
 
 
-def may_leave(claim: Claim) -> bool:
-    """The last look before bytes leave: still ours, and nobody pressed pause."""
+def may_leave(claim: Claim, *, bars: QuerySet[Breaker]) -> bool:
+    """The last look before bytes leave: still ours, nobody pressed pause, and no
+    breaker opened meanwhile."""
     return Batch.objects.filter(
+        ~Exists(bars),
         pk=claim.batch_id,
         fence=claim.fence,
         state=Batch.State.HANDING_OVER,
@@ -334,25 +336,6 @@ def patience(batch_id: int, attempts: int, asked_seconds: float) -> float:
     # Spread, or all batches would come back in the same second.
     spread = 0.5 + unit_interval("wait", str(attempts), batch_id) / 2
     return max(longest * spread, asked_seconds)
-
-
-def rest_lane(lane: str, *, until: datetime) -> None:
-    """Nobody claims from this lane before then."""
-    with transaction.atomic():
-        resting = (
-            Batch.objects.filter(
-                lane=lane,
-                state=Batch.State.WAITING,
-                paused=False,
-                not_before__lt=until,
-            )
-            .order_by("pk")
-            .select_for_update(skip_locked=connection.vendor == "postgresql")
-        )
-        Batch.objects.filter(
-            pk__in=list(resting.values_list("pk", flat=True)),
-            state=Batch.State.WAITING,
-        ).update(not_before=until)
 
 
 def pause_for(send_id: int, reason: str) -> None:

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.conf import settings
 from django.db import transaction
 
 from campaigns.audience import ineligible
 from campaigns.errors import LostLease
 from campaigns.models import Batch, Message, Send
-from campaigns.sending import claims, crashpoints, ledger
+from campaigns.sending import breaker, claims, crashpoints, ledger, probing
 from campaigns.sending.channels import (
     NOT_REACHED,
     STOPS,
@@ -61,8 +62,13 @@ class Lane:
     name: str
     channel: Channel
     owner: str = ""
+    provider: str = field(default_factory=lambda: settings.PROVIDER)
     # Mails of a send refused one after the other, over batches: send id → message ids.
     bad: dict[int, list[int]] = field(default_factory=dict)
+
+    @property
+    def way(self) -> breaker.Way:
+        return breaker.Way(self.provider, self.name)
 
     @property
     def lease(self) -> timedelta:
@@ -110,16 +116,23 @@ class _Clock:
 def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     """Claim one batch, write the intent, hand it over, write the outcome.
 
-    At most once. None when nothing is due on this lane.
+    At most once. None when nothing is due on this lane, or nothing may leave.
     """
     clock = _Clock(now)
-    claim = claims.claim(lane.name, now=now, lease=lane.lease, owner=lane.owner)
+    row = breaker.row_of(lane.way)
+    gate = breaker.gate(row, now=now)
+    if gate is breaker.Gate.SHUT:
+        return None
+    asks = gate is breaker.Gate.PROBE
+    claim = _claim(lane, now, asks=asks)
     if claim is None:
         return None
     crashpoints.reached(crashpoints.AFTER_CLAIM)
-    delivery = _Delivery(lane, claim, clock)
+    delivery = _Delivery(lane, claim, clock, asks, uneasy=asks or row.not_reached > 0)
     try:
         with trouble_stays_with(claim.send_id) as trouble:
+            if asks and row.seed_address:
+                delivery.ask(row.seed_address)
             delivery.run()
         if trouble.happened:
             delivery.outcome.stopped = "unforeseen"
@@ -128,7 +141,22 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     except LostLease as lost:
         log.warning("%s", lost)
         delivery.outcome.stopped = "lost_lease"
+    if asks:
+        breaker.end_probe(lane.way, claim.batch_id, now=clock.now())
     return delivery.outcome
+
+
+def _claim(lane: Lane, now: datetime, *, asks: bool) -> claims.Claim | None:
+    """The next batch; with an open breaker only for the one worker who asks with it."""
+    until = now + lane.lease
+    with transaction.atomic():
+        claim = claims.claim(lane.name, now=now, lease=lane.lease, owner=lane.owner)
+        if claim is None or not asks:
+            return claim
+        if breaker.half_open(lane.way, claim.batch_id, now=now, until=until):
+            return claim
+        transaction.set_rollback(True)
+    return None
 
 
 @dataclass(slots=True)
@@ -138,6 +166,10 @@ class _Delivery:
     lane: Lane
     claim: claims.Claim
     clock: _Clock
+    # The breaker is open, and this batch asks: its first mail leaves alone.
+    asks: bool = False
+    # The breaker waits to hear of an answer.
+    uneasy: bool = False
     outcome: Outcome = field(init=False)
     lease_ends: float = field(init=False)
     stop: Stop | None = None
@@ -153,7 +185,24 @@ class _Delivery:
         self.outcome = Outcome(self.claim.batch_id)
         self.lease_ends = self._lease_from_now()
 
+    def ask(self, seed_address: str) -> None:
+        """Ask with a mail to the shop's own address; a customer's is not risked."""
+        now = self.clock.now()
+        result = probing.ask(self.claim, self.lane.channel, to=seed_address)
+        if result is None:
+            return
+        self.stop = result if isinstance(result, STOPS) else None
+        asked = getattr(result, "wait_seconds", 0.0)
+        self.patience = ledger.patience(self.claim.batch_id, 1, asked)
+        with transaction.atomic():
+            self._tell_breaker([result], now)
+        self.asks = False
+
     def run(self) -> None:
+        if self.stop is not None:
+            self.give_back()
+            self._afterwards()
+            return
         if self._put_off():
             return
         try:
@@ -168,8 +217,8 @@ class _Delivery:
             one.message_id: one.customer_id for one in composed.people.values()
         }
         mails = self._begin(composed)
-        size = self.lane.channel.group_size
-        group, rest = mails[:size], mails[size:]
+        size, first = self.lane.channel.group_size, self._first_group
+        group, rest = mails[:first], mails[first:]
         while group:
             crashpoints.reached(crashpoints.AFTER_INTENT)
             results = self._hand_over(group)
@@ -177,6 +226,10 @@ class _Delivery:
             following, rest = rest[:size], rest[size:]
             group = self._write(group, results, following)
         self._afterwards()
+
+    @property
+    def _first_group(self) -> int:
+        return 1 if self.asks else self.lane.channel.group_size
 
     def _put_off(self) -> bool:
         """Let sleep who sleeps now, and leave out for whom it is too late.
@@ -272,7 +325,7 @@ class _Delivery:
         batch.intent_at, batch.lease_until = now, now + self.lane.lease
         batch.idempotency_key = str(uuid.uuid5(KEYS, f"{batch.pk}/{batch.generation}"))
         batch.save()
-        ledger.hand_over(mails[: self.lane.channel.group_size], now=now)
+        ledger.hand_over(mails[: self._first_group], now=now)
 
     def _lease_from_now(self) -> float:
         return time.monotonic() + self.lane.lease.total_seconds()
@@ -283,7 +336,8 @@ class _Delivery:
         if left < self.lane.channel.timeout_seconds + GATE_SPARE_SECONDS:
             # Frozen past the lease: too late to send, somebody else may have it.
             return [Busy("lease_over")] * len(group)
-        if not ledger.may_leave(self.claim):
+        bars = breaker.bars(self.lane.way, self.claim.batch_id, now=self.clock.now())
+        if not ledger.may_leave(self.claim, bars=bars):
             return [NOT_REACHED] * len(group)
         results = self.lane.channel.hand_over(group)
         if len(results) != len(group):
@@ -320,6 +374,7 @@ class _Delivery:
                 ledger.hand_over(next_group, now=now)
             if not next_group:
                 self._finish(now)
+            self._tell_breaker(results, now)
         self.outcome.count(results)
         # Those of earlier batches were counted there.
         ours = sum(message_id in self.customers for message_id in doubted)
@@ -386,6 +441,20 @@ class _Delivery:
             self.patience = ledger.patience(batch.pk, self.attempts, asked)
         ledger.close_batch(batch, now=now, wait_seconds=self.patience)
 
+    def _tell_breaker(self, results: Sequence[Result], now: datetime) -> None:
+        if not self.uneasy and not self._provider_rests():
+            return
+        stop = self.stop if self._provider_rests() else None
+        breaker.heard(
+            self.lane.way,
+            results,
+            stop,
+            batch_id=self.claim.batch_id,
+            now=now,
+            patience=self.patience,
+        )
+        self.uneasy = False
+
     def _provider_rests(self) -> bool:
         """The provider is in trouble: more mail would only mean more doubt."""
         if isinstance(self.stop, Busy):
@@ -399,11 +468,11 @@ class _Delivery:
         self.outcome.stopped = self.stop.reason
         if isinstance(self.stop, Misconfigured):
             ledger.pause_for(self.send_id, _for_a_person(self.stop))
-        elif self._provider_rests():
-            until = self.clock.now() + timedelta(seconds=self.patience)
-            ledger.rest_lane(self.lane.name, until=until)
-            if isinstance(self.stop, Busy) and self.attempts >= ledger.MOST_ATTEMPTS:
-                ledger.pause_for(self.send_id, _gave_up(self.stop, self.attempts))
+        elif self._gave_up() and isinstance(self.stop, Busy):
+            ledger.pause_for(self.send_id, _gave_up(self.stop, self.attempts))
+
+    def _gave_up(self) -> bool:
+        return self._provider_rests() and self.attempts >= ledger.MOST_ATTEMPTS
 
 
 # Reasons to stop that say nothing about the provider.

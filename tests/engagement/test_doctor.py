@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from campaigns.models import Batch, EngineNode, Message, Send
+from campaigns.sending.breaker import Way, open_breaker
 from engagement import examining
 from engagement.examining import examine
 from engagement.models import DeadLetter, WebhookCall
@@ -65,6 +66,16 @@ def test_a_server_that_does_not_answer_is_told_and_the_rest_looked_at(
     assert state == "broken"
     assert "ConnectionRefusedError" in words
     assert [one.about for one in examine(at=now)][-1] == "reports"
+
+
+def test_a_provider_that_is_left_alone_is_told_on_home_and_by_doctor(
+    found, now, admin_user, admin_client
+):
+    assert len(found("provider")) == 1
+    open_breaker(Way("outbox", "bulk"), at=now, by=admin_user)
+    assert found("provider")[1][0] == "look"
+    assert "opened by admin" in found("provider")[1][1]
+    assert "No mail leaves by outbox" in admin_client.get("/admin/").content.decode()
 
 
 def test_a_broker_that_does_not_answer_is_broken(found, settings):
