@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from campaigns.content.designs import TONES
 from campaigns.provider_models import Breaker as Breaker
 from campaigns.provider_models import ProviderNote as ProviderNote
+from campaigns.provider_models import RateLimit as RateLimit
 from customers.models import Customer
 from segmentation.models import RuleSegment, SegmentationRun
 
@@ -268,7 +269,7 @@ class Batch(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                fields=["lane", "not_before", "id"],
+                fields=["lane", "send", "not_before", "id"],
                 # Those of a paused send are not passed again and again.
                 condition=models.Q(state="waiting", paused=False),
                 name="batch_waiting",

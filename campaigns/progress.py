@@ -10,7 +10,7 @@ from django.db.models import Count, Min
 
 from campaigns.models import Batch, Message, Send
 from campaigns.planning import NOBODY_SENDS, sender_is_running
-from campaigns.sending import breaker
+from campaigns.sending import breaker, limits
 from campaigns.under_way import states_of
 
 RATE_OVER: Final = timedelta(seconds=60)
@@ -60,6 +60,7 @@ def send_progress(send: Send, *, at: datetime) -> Progress:
     ):
         reasons[reason or state] += count
     rate = _rate(send, at=at)
+    allowed = limits.allowed_rate(settings.PROVIDER, send.campaign_id, now=at)
     waiting = states[Message.State.WAITING]
     return Progress(
         state=send.state,
@@ -71,12 +72,20 @@ def send_progress(send: Send, *, at: datetime) -> Progress:
         waiting=waiting,
         reasons=dict(reasons),
         rate=rate,
-        time_left=timedelta(seconds=round(waiting / rate)) if rate else None,
+        time_left=_time_left(waiting, rate, allowed),
         binds=_binds(send, waiting, at=at),
         unsettled=Message.objects.filter(
             send=send, state=Message.State.IN_DOUBT, settled_at=None
         ).count(),
     )
+
+
+def _time_left(
+    waiting: int, rate: float | None, allowed: float | None
+) -> timedelta | None:
+    """By how fast it goes, or by what limits allow where that is less."""
+    by = min((one for one in (rate, allowed) if one), default=None)
+    return timedelta(seconds=round(waiting / by)) if by else None
 
 
 def _rate(send: Send, *, at: datetime) -> float | None:
@@ -119,8 +128,16 @@ def _binds(send: Send, waiting: int, *, at: datetime) -> str:
 def _shut(batch: Batch | None, *, at: datetime) -> str:
     if batch is None:
         return ""
-    row = breaker.found(breaker.Way(settings.PROVIDER, batch.lane))
-    return breaker.in_words(row, now=at) if row else ""
+    way = breaker.Way(settings.PROVIDER, batch.lane)
+    row = breaker.found(way)
+    words = breaker.in_words(row, now=at) if row else ""
+    if words:
+        return words
+    seconds, limit = limits.shut_for(way, now=at)
+    if not seconds:
+        return ""
+    when = at + timedelta(seconds=seconds)
+    return f"It goes on at {when:%H:%M:%S} UTC: {limit}."
 
 
 def _rests(batch: Batch | None) -> str:

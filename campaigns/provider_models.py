@@ -61,3 +61,51 @@ class ProviderNote(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class RateLimit(models.Model):
+    """At most so many mails in a window, by everybody together; it counts itself."""
+
+    class Window(models.TextChoices):
+        SECOND = "second", _("second")
+        MINUTE = "minute", _("minute")
+        HOUR = "hour", _("hour")
+        DAY = "day", _("day")
+
+    provider = models.CharField(max_length=40)
+    # Only mail to these mailboxes, a key of sending.mailboxes; empty: all.
+    mailboxes = models.CharField(max_length=20, blank=True)
+    # Only mail of this campaign; empty: of all.
+    campaign = models.ForeignKey(
+        "campaigns.Campaign", null=True, blank=True, on_delete=models.CASCADE
+    )
+    window = models.CharField(max_length=6, choices=Window)
+    most = models.PositiveIntegerField()
+    # A warm-up: so many percent more each day since began_on, until the ceiling.
+    grows_percent = models.PositiveSmallIntegerField(default=0)
+    began_on = models.DateField(null=True, blank=True)
+    ceiling = models.PositiveIntegerField(null=True, blank=True)
+    # Learned of a 429: a share of most, which comes back as nothing more happens.
+    learned = models.BooleanField(default=False)
+    pace = models.FloatField(default=1.0)
+    pace_at = models.DateTimeField(null=True, blank=True)
+    # {slot of the window: mails}; who comes when, by send: {send: seconds}.
+    slots = models.JSONField(default=dict, blank=True)
+    lines = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "mailboxes", "window", "learned"],
+                condition=models.Q(campaign=None),
+                name="one_limit_a_window",
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "mailboxes", "campaign", "window"],
+                condition=models.Q(campaign__isnull=False),
+                name="one_limit_a_campaign_and_window",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"limit {self.pk} of {self.provider}"

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
 from campaigns.sending import engine
+from campaigns.sending.breaker import BULK, TRANSACTIONAL
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.protocol import Lane
 from customers import waking
@@ -30,6 +31,7 @@ wake = partial(
 )
 
 _channels: dict[int, Channel] = {}
+_lanes: dict[str, Lane] = {}
 
 
 @shared_task(ignore_result=True)
@@ -57,8 +59,7 @@ def materialise(send_id: int) -> None:
     """Write the audience of a send, for a minute; the next tick goes on."""
     until = time.monotonic() + SECONDS_A_TASK
     if engine.prepare(send_id, at=timezone.now(), until=until):
-        for lane in engine.LANES:
-            wake(pump, lane)
+        wake(pump, BULK)
 
 
 @shared_task(ignore_result=True)
@@ -67,9 +68,10 @@ def pump(lane: str) -> None:
     now = timezone.now()
     engine.heartbeat(_name(), "worker", at=now, since=now)
     engine.pump(
-        Lane(lane, _channel(), _name()),
+        _lane(lane),
         clock=timezone.now,
         until=time.monotonic() + SECONDS_A_TASK,
+        stopping=_Urgent(lane),
     )
     from campaigns.sending import ledger
 
@@ -83,6 +85,28 @@ def _channel() -> Channel:
         _channels.clear()
         _channels[os.getpid()] = channel_for(settings.PROVIDER)
     return _channels[os.getpid()]
+
+
+def _lane(name: str) -> Lane:
+    """This process's lane, which remembers between tasks which send it served last."""
+    channel = _channel()
+    lane = _lanes.get(name)
+    if lane is None or lane.channel is not channel:
+        lane = _lanes[name] = Lane(name, channel, _name())
+    return lane
+
+
+class _Urgent:
+    """Does mail about an order wait, so that mail to many makes room for it?"""
+
+    def __init__(self, lane: str) -> None:
+        self._bulk, self._asked_at = lane == BULK, time.monotonic()
+
+    def __call__(self) -> bool:
+        if not self._bulk or time.monotonic() - self._asked_at < engine.LANE_SECONDS:
+            return False
+        self._asked_at = time.monotonic()
+        return engine.work_waits(TRANSACTIONAL, at=timezone.now()) > 0
 
 
 def _name() -> str:

@@ -9,6 +9,15 @@ urlpatterns = [
     admin_page("provider/", provider.shown, "provider", "campaigns.view_breaker"),
     admin_page("provider/seed/", provider.seed, "seed", "campaigns.change_breaker"),
     admin_page(
+        "provider/limit/", provider.set_limit, "set_limit", "campaigns.change_ratelimit"
+    ),
+    admin_page(
+        "provider/limit/<int:pk>/remove/",
+        provider.remove_limit,
+        "remove_limit",
+        "campaigns.delete_ratelimit",
+    ),
+    admin_page(
         "provider/<slug:lane>/<slug:action>/",
         provider.switch,
         "switch_breaker",

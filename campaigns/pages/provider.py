@@ -1,22 +1,37 @@
 """The provider: does mail leave, what holds it up, who changed what."""
 
+from datetime import datetime
 from typing import Any, cast
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
-from unfold.widgets import UnfoldAdminEmailInputWidget
+from unfold.widgets import (
+    UnfoldAdminEmailInputWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+)
 
-from campaigns.models import Breaker, ProviderNote
-from campaigns.sending import breaker
+from campaigns.models import Breaker, Campaign, ProviderNote, RateLimit
+from campaigns.sending import breaker, limits, windows
+from campaigns.sending.mailboxes import LABELS
 from customers.doors import shown_page
 
 NOTES_SHOWN = 30
+# What is known of them, as sending.md 1.4 has it; accounts differ, so nothing is set.
+KNOWN_LIMITS = {
+    "brevo": "Brevo allows 100 calls a minute to its batch interface.",
+    "amazon_ses": "Amazon SES counts each mail; your quota a second and a day is in "
+    "its console.",
+    "smtp": "Ask who runs the server; at a host’s, a few hundred an hour are usual.",
+}
 SWITCHES = {"open": breaker.open_breaker, "close": breaker.close_breaker}
 LANE_LABELS = {
     breaker.TRANSACTIONAL: "Mail about an order",
@@ -37,6 +52,57 @@ class SeedForm(forms.Form):
     )
 
 
+class LimitForm(forms.Form):
+    """At most so many mails in a window."""
+
+    most = forms.IntegerField(
+        min_value=1,
+        max_value=windows.MOST,
+        label="At most",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    window = forms.ChoiceField(
+        choices=[(key, f"mails a {label}") for key, label in RateLimit.Window.choices],
+        initial=RateLimit.Window.HOUR,
+        widget=UnfoldAdminSelectWidget,
+    )
+    mailboxes = forms.ChoiceField(
+        choices=[("", "everybody"), *LABELS.items()],
+        required=False,
+        label="To",
+        widget=UnfoldAdminSelectWidget,
+    )
+    campaign = forms.ModelChoiceField(
+        Campaign.objects.all(),
+        required=False,
+        empty_label="all campaigns",
+        label="Of",
+        widget=UnfoldAdminSelectWidget,
+    )
+    grows_percent = forms.IntegerField(
+        min_value=0,
+        max_value=200,
+        required=False,
+        label="Warm-up: percent more each day",
+        help_text="A new domain or address begins small, such as 500 a day and 50 % "
+        "more each day. Empty: it stays as it is.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    ceiling = forms.IntegerField(
+        min_value=1,
+        max_value=windows.MOST,
+        required=False,
+        label="Warm-up: up to",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("grows_percent") and data.get("window") != RateLimit.Window.DAY:
+            self.add_error("grows_percent", "Only what is allowed a day grows by day.")
+        return data
+
+
 @require_safe
 def shown(request: HttpRequest) -> HttpResponse:
     return provider_page(request)
@@ -54,14 +120,39 @@ def provider_page(request: HttpRequest, **forms: Any) -> HttpResponse:
         provider=provider,
         lanes=lanes,
         stands=[lane for lane in lanes if lane["words"]],
+        limits=[_limit(one, now=now) for one in _limits(provider)],
+        hint=KNOWN_LIMITS.get(provider, ""),
         notes=ProviderNote.objects.filter(provider=provider)
         .select_related("by")
         .order_by("-at", "-pk")[:NOTES_SHOWN],
-        **{"seed_form": SeedForm(initial={"seed_address": seed}), **forms},
+        **{
+            "seed_form": SeedForm(initial={"seed_address": seed}),
+            "limit_form": LimitForm(),
+            **forms,
+        },
     )
 
 
-def _lane(name: str, row: Breaker | None, *, now: Any) -> dict[str, Any]:
+def _limits(provider: str) -> QuerySet[RateLimit]:
+    found = RateLimit.objects.filter(provider=provider).select_related("campaign")
+    return found.order_by("learned", "campaign", "mailboxes", "pk")
+
+
+def _limit(limit: RateLimit, *, now: datetime) -> dict[str, Any]:
+    most = limits.most_at(limit, now)
+    seconds = windows.SECONDS[limit.window]
+    left = windows.left(limit.slots, seconds, most or 0, now=now.timestamp())
+    return {
+        "limit": limit,
+        "words": limits.in_words(limit, now),
+        "over": most is None,
+        "left": left,
+        "used": (most or 0) - left,
+        "share": 100 * ((most or 0) - left) / most if most else 0,
+    }
+
+
+def _lane(name: str, row: Breaker | None, *, now: datetime) -> dict[str, Any]:
     row = row or Breaker(provider=settings.PROVIDER, lane=name)
     return {
         "name": name,
@@ -81,6 +172,38 @@ def switch(request: HttpRequest, lane: str, action: str) -> HttpResponse:
     SWITCHES[action](way, at=timezone.now(), by=cast(User, request.user))
     done = {"open": "No mail leaves now.", "close": "Mail may leave again."}
     messages.success(request, done[action])
+    return HttpResponseRedirect(reverse("campaigns:provider"))
+
+
+@require_POST
+def set_limit(request: HttpRequest) -> HttpResponse:
+    """Set a limit, or change the one of the same mails and window."""
+    form = LimitForm(request.POST)
+    if not form.is_valid():
+        return provider_page(request, limit_form=form)
+    data = form.cleaned_data
+    made = limits.set_limit(
+        settings.PROVIDER,
+        window=data["window"],
+        most=data["most"],
+        mailboxes=data["mailboxes"],
+        campaign=data["campaign"],
+        grows_percent=data["grows_percent"] or 0,
+        ceiling=data["ceiling"],
+        at=timezone.now(),
+        by=cast(User, request.user),
+    )
+    words = limits.in_words(made, timezone.now())
+    messages.success(request, f"{words.capitalize()}.")
+    return HttpResponseRedirect(reverse("campaigns:provider"))
+
+
+@require_POST
+def remove_limit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take a limit away."""
+    limit = get_object_or_404(RateLimit, pk=pk, provider=settings.PROVIDER)
+    limits.remove_limit(limit, at=timezone.now(), by=cast(User, request.user))
+    messages.success(request, "The limit is gone.")
     return HttpResponseRedirect(reverse("campaigns:provider"))
 
 

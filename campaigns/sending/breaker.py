@@ -15,9 +15,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 
-from campaigns.models import Breaker, ProviderNote
+from campaigns.models import Breaker, ProviderNote, RateLimit
 from campaigns.sending.channels import (
     Busy,
     InDoubt,
@@ -64,8 +64,13 @@ def found(way: Way) -> Breaker | None:
     return _rows(way).first()
 
 
-def row_of(way: Way) -> Breaker:
-    return found(way) or Breaker.objects.get_or_create(**way._asdict())[0]
+def row_of(way: Way) -> tuple[Breaker, bool]:
+    """The row of a lane, made where there is none; and are there limits? One query."""
+    limits = RateLimit.objects.filter(provider=way.provider)
+    row = _rows(way).annotate(limited=Exists(limits)).first()
+    if row is not None:
+        return row, row.limited
+    return Breaker.objects.get_or_create(**way._asdict())[0], limits.exists()
 
 
 def gate(row: Breaker, *, now: datetime) -> Gate:

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
-from campaigns.models import Batch
+from campaigns.models import Batch, Send
 
 
 class Claim(NamedTuple):
@@ -24,31 +24,55 @@ class Claim(NamedTuple):
 
 
 def claim(
-    lane: str, *, now: datetime, lease: timedelta, owner: str = ""
+    lane: str,
+    *,
+    now: datetime,
+    lease: timedelta,
+    owner: str = "",
+    send_id: int | None = None,
 ) -> Claim | None:
     """Take the batch that has waited longest; None when nothing is due.
 
-    The lease ends at now + lease: until then nobody else touches the batch.
+    send_id: only of this send. The lease ends at now + lease: until then nobody else
+    touches the batch.
     """
     # Unique per claim: on SQLite it is how the taken row is found again.
     token = f"{owner[:40]}/{secrets.token_hex(8)}"
     until = now + lease
     if connection.vendor == "postgresql":
-        return _claim_row_lock(lane, now, until, token)
-    return _claim_conditional_update(lane, now, until, token)
+        return _claim_row_lock(_due(lane, now, send_id), until, token)
+    return _claim_conditional_update(_due(lane, now, send_id), until, token)
 
 
-def _due(lane: str, now: datetime) -> QuerySet[Batch]:
-    return Batch.objects.filter(
+def in_turn(lane: str, *, now: datetime, after: int) -> list[int]:
+    """The sends of which something is due, in turn: the first is whose turn it is.
+
+    after: the send that this worker has served last.
+    """
+    theirs = Batch.objects.filter(
+        send=OuterRef("pk"),
+        lane=lane,
+        state=Batch.State.WAITING,
+        paused=False,
+        not_before__lte=now,
+    )
+    due = Send.objects.filter(Exists(theirs), state=Send.State.SENDING).order_by("pk")
+    ids = list(due.values_list("pk", flat=True))
+    return [pk for pk in ids if pk > after] + [pk for pk in ids if pk <= after]
+
+
+def _due(lane: str, now: datetime, send_id: int | None) -> QuerySet[Batch]:
+    due = Batch.objects.filter(
         lane=lane, state=Batch.State.WAITING, paused=False, not_before__lte=now
-    ).order_by("not_before", "pk")
+    )
+    if send_id is not None:
+        due = due.filter(send_id=send_id)
+    return due.order_by("not_before", "pk")
 
 
-def _claim_row_lock(
-    lane: str, now: datetime, until: datetime, token: str
-) -> Claim | None:
+def _claim_row_lock(due: QuerySet[Batch], until: datetime, token: str) -> Claim | None:
     with transaction.atomic():
-        batch = _due(lane, now).select_for_update(skip_locked=True).first()
+        batch = due.select_for_update(skip_locked=True).first()
         if batch is None:
             return None
         batch.state, batch.owner, batch.lease_until = Batch.State.CLAIMED, token, until
@@ -58,12 +82,12 @@ def _claim_row_lock(
 
 
 def _claim_conditional_update(
-    lane: str, now: datetime, until: datetime, token: str
+    due: QuerySet[Batch], until: datetime, token: str
 ) -> Claim | None:
     # One statement, and the transaction began IMMEDIATE: no other writer in between.
     with transaction.atomic():
         taken = Batch.objects.filter(
-            pk__in=_due(lane, now).values("pk")[:1], state=Batch.State.WAITING
+            pk__in=due.values("pk")[:1], state=Batch.State.WAITING
         ).update(
             state=Batch.State.CLAIMED,
             owner=token,

@@ -1,5 +1,6 @@
 """The mails of a claimed batch, written before its intent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,8 +29,10 @@ class Composed:
     left_out: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
-def compose_batch(batch_id: int, channel: Channel) -> Composed:
-    """Write every mail of the batch that still waits.
+def compose_batch(
+    batch_id: int, channel: Channel, *, only: Sequence[int] | None = None
+) -> Composed:
+    """Write every mail of the batch that still waits; only: of these messages.
 
     Whoever the words ask something of that we do not know is left out, by name; the
     others are not touched by it.
@@ -48,6 +51,8 @@ def compose_batch(batch_id: int, channel: Channel) -> Composed:
             "customer_id",
         )
     )
+    if only is not None:
+        rows = rows.filter(pk__in=only)
     waiting = list(rows)
     facts = facts_about([row[3] for row in waiting])
     for pk, public_id, address, customer_id in waiting:

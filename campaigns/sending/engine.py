@@ -23,7 +23,6 @@ from django.utils import timezone
 from campaigns.counting import carry_on_counting, open_counts
 from campaigns.errors import DATABASE_AWAY
 from campaigns.materialising import (
-    BULK,
     MISFIRE_GRACE,
     due_at,
     launch_send,
@@ -31,6 +30,7 @@ from campaigns.materialising import (
 )
 from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import ledger
+from campaigns.sending.breaker import BULK, TRANSACTIONAL
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
@@ -41,11 +41,16 @@ from segmentation.pins import end_expired_pins
 
 log = logging.getLogger(__name__)
 
-LANES: Final = (BULK,)
+# In this order, and in turn: what goes to many never holds up mail about an order.
+LANES: Final = (TRANSACTIONAL, BULK)
+# So long a lane has its turn.
+LANE_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 5.0
 # After trouble with the database, this long until the next try.
 TROUBLE_SECONDS: Final = 5.0
+# So long a worker waits for a limit by itself; for longer it does something else.
+SHORT_WAIT: Final = 1.0
 FORGET_NODES_AFTER: Final = timedelta(days=1)
 # After an import, a turn's share of making its customers quick to find.
 INDEXING_SECONDS: Final = 1.0
@@ -188,6 +193,10 @@ def pump(
     while time.monotonic() < until and not stopping():
         outcome = deliver_next_batch(lane, now=clock())
         if outcome is None:
+            # A limit by the second is met again and again: not worth a whole turn.
+            if 0 < lane.wait_seconds <= min(SHORT_WAIT, until - time.monotonic()):
+                time.sleep(lane.wait_seconds)
+                continue
             break
         outcomes.append(outcome)
         log.info(
@@ -249,6 +258,8 @@ class _Engine:
         self._stop = stop or threading.Event()
         self._name = f"{socket.gethostname()[:80]}:{os.getpid()}"
         self._channel: Channel | None = None
+        # Kept: a lane remembers which send it served last.
+        self._lanes: dict[str, Lane] = {}
         self._began = clock()
         self._beat_at = float("-inf")
 
@@ -270,8 +281,7 @@ class _Engine:
             report.prepared += prepare(send_id, at=self._clock(), until=until)
         # Before mail, which may take all of a turn: somebody may have said no.
         report.beside = sum(map(self._beside, BESIDE))
-        for name in LANES:
-            report.batches += self._pump(name, until=until)
+        report.batches += self._go_round(until=until)
         report.finished = len(wind_up(at=self._clock()))
         # Last: a marketer who looks at a number waits rather than somebody's mail.
         for count_id in open_counts(at=self._clock()):
@@ -291,19 +301,29 @@ class _Engine:
             log.exception("what is done beside the mail failed; mail goes on")
             return 0
 
-    def _pump(self, name: str, *, until: float) -> list[Outcome]:
+    def _go_round(self, *, until: float) -> list[Outcome]:
+        """A turn for each lane, over and over, while mail leaves and there is time."""
         outcomes: list[Outcome] = []
-        while not self._stop.is_set() and work_waits(name, at=self._clock()):
-            slice_ends = min(until, time.monotonic() + HEARTBEAT_SECONDS)
-            lane = Lane(name, self._open_channel(), self._name)
-            done = pump(
-                lane, clock=self._clock, until=slice_ends, stopping=self._stop.is_set
-            )
+        while not self._stop.is_set():
+            done = [one for name in LANES for one in self._pump(name, until=until)]
             outcomes += done
-            self._heartbeat()
             if not done or time.monotonic() >= until:
                 break
         return outcomes
+
+    def _pump(self, name: str, *, until: float) -> list[Outcome]:
+        if not work_waits(name, at=self._clock()):
+            return []
+        if name not in self._lanes:
+            self._lanes[name] = Lane(name, self._open_channel(), self._name)
+        done = pump(
+            self._lanes[name],
+            clock=self._clock,
+            until=min(until, time.monotonic() + LANE_SECONDS),
+            stopping=self._stop.is_set,
+        )
+        self._heartbeat()
+        return done
 
     def _open_channel(self) -> Channel:
         if self._channel is None:

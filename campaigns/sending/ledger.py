@@ -338,6 +338,13 @@ def patience(batch_id: int, attempts: int, asked_seconds: float) -> float:
     return max(longest * spread, asked_seconds)
 
 
+def next_due_in(lane: str, *, now: datetime) -> float:
+    """Seconds until the next batch of this lane is due; 0 if none waits."""
+    waiting = Batch.objects.filter(lane=lane, state=Batch.State.WAITING, paused=False)
+    due = waiting.order_by("not_before").values_list("not_before", flat=True).first()
+    return max(0.0, (due - now).total_seconds()) if due is not None else 0.0
+
+
 def pause_for(send_id: int, reason: str) -> None:
     """Stop a send that needs a person, and say why."""
     with transaction.atomic():

@@ -23,7 +23,7 @@ from django.db import transaction
 from campaigns.audience import ineligible
 from campaigns.errors import LostLease
 from campaigns.models import Batch, Message, Send
-from campaigns.sending import breaker, claims, crashpoints, ledger, probing
+from campaigns.sending import breaker, claims, crashpoints, ledger, limits, probing
 from campaigns.sending.channels import (
     NOT_REACHED,
     STOPS,
@@ -63,6 +63,10 @@ class Lane:
     channel: Channel
     owner: str = ""
     provider: str = field(default_factory=lambda: settings.PROVIDER)
+    # The send of which it took a batch last.
+    served: int = 0
+    # A limit binds: seconds until it is worth to look again.
+    wait_seconds: float = 0.0
     # Mails of a send refused one after the other, over batches: send id → message ids.
     bad: dict[int, list[int]] = field(default_factory=dict)
 
@@ -119,16 +123,20 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     At most once. None when nothing is due on this lane, or nothing may leave.
     """
     clock = _Clock(now)
-    row = breaker.row_of(lane.way)
+    row, limited = breaker.row_of(lane.way)
     gate = breaker.gate(row, now=now)
-    if gate is breaker.Gate.SHUT:
+    lane.wait_seconds = limits.shut_for(lane.way, now=now)[0] if limited else 0.0
+    if gate is breaker.Gate.SHUT or lane.wait_seconds:
         return None
     asks = gate is breaker.Gate.PROBE
     claim = _claim(lane, now, asks=asks)
     if claim is None:
+        if limited:
+            lane.wait_seconds = ledger.next_due_in(lane.name, now=now)
         return None
     crashpoints.reached(crashpoints.AFTER_CLAIM)
-    delivery = _Delivery(lane, claim, clock, asks, uneasy=asks or row.not_reached > 0)
+    uneasy = asks or row.not_reached > 0
+    delivery = _Delivery(lane, claim, clock, asks, uneasy, limited)
     try:
         with trouble_stays_with(claim.send_id) as trouble:
             if asks and row.seed_address:
@@ -141,6 +149,8 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     except LostLease as lost:
         log.warning("%s", lost)
         delivery.outcome.stopped = "lost_lease"
+    if delivery.grant is not None:
+        limits.give_back(delivery.grant, now=clock.now())
     if asks:
         breaker.end_probe(lane.way, claim.batch_id, now=clock.now())
     return delivery.outcome
@@ -148,14 +158,30 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
 
 def _claim(lane: Lane, now: datetime, *, asks: bool) -> claims.Claim | None:
     """The next batch; with an open breaker only for the one worker who asks with it."""
-    until = now + lane.lease
+    if not asks:
+        return _in_turn(lane, now)
     with transaction.atomic():
-        claim = claims.claim(lane.name, now=now, lease=lane.lease, owner=lane.owner)
-        if claim is None or not asks:
-            return claim
-        if breaker.half_open(lane.way, claim.batch_id, now=now, until=until):
+        claim, until = _in_turn(lane, now), now + lane.lease
+        if claim is None or breaker.half_open(
+            lane.way, claim.batch_id, now=now, until=until
+        ):
             return claim
         transaction.set_rollback(True)
+    return None
+
+
+def _in_turn(lane: Lane, now: datetime) -> claims.Claim | None:
+    """A batch of the send whose turn it is: a small one does not wait for a million.
+
+    Each worker goes round by itself, so nothing is shared and nothing is locked.
+    """
+    for send_id in claims.in_turn(lane.name, now=now, after=lane.served):
+        claim = claims.claim(
+            lane.name, now=now, lease=lane.lease, owner=lane.owner, send_id=send_id
+        )
+        if claim is not None:
+            lane.served = send_id
+            return claim
     return None
 
 
@@ -170,6 +196,8 @@ class _Delivery:
     asks: bool = False
     # The breaker waits to hear of an answer.
     uneasy: bool = False
+    limited: bool = False
+    grant: limits.Grant | None = None
     outcome: Outcome = field(init=False)
     lease_ends: float = field(init=False)
     stop: Stop | None = None
@@ -205,8 +233,11 @@ class _Delivery:
             return
         if self._put_off():
             return
+        if self.limited and not self._take():
+            return
+        may = self.grant.may if self.grant else None
         try:
-            composed = compose_batch(self.claim.batch_id, self.lane.channel)
+            composed = compose_batch(self.claim.batch_id, self.lane.channel, only=may)
         except InvalidAddress as problem:  # of the sender: customers' were checked
             self.give_back()
             self.stop = Misconfigured("not_sent_build", str(problem))
@@ -251,6 +282,13 @@ class _Delivery:
             if not waits:
                 ledger.close_batch(batch, now=now)
         return not waits
+
+    def _take(self) -> bool:
+        """Take of the limits; False when nobody of this batch may leave now."""
+        now = self.clock.now()
+        self.grant = limits.take(self.claim, self.lane.provider, now=now)
+        self.patience = self.grant.wait_seconds
+        return bool(self.grant.may) or not self.grant.because
 
     def give_back(self) -> None:
         """A batch of which nothing was begun waits again, whole. Raises LostLease."""
@@ -436,6 +474,8 @@ class _Delivery:
         batch.outcome, batch.outcome_detail = "accepted", ""
         if self.stop is not None:
             batch.outcome, batch.outcome_detail = self.stop.reason, self.stop.detail
+        elif self.grant is not None and self.grant.because:
+            batch.outcome, batch.outcome_detail = limits.LIMITED, self.grant.because
         if self._provider_rests():
             asked = getattr(self.stop, "wait_seconds", 0.0)
             self.patience = ledger.patience(batch.pk, self.attempts, asked)
@@ -453,6 +493,8 @@ class _Delivery:
             now=now,
             patience=self.patience,
         )
+        if stop is not None and stop.reason == "not_sent_throttle":
+            limits.slow_down(self.lane.way, now=now)
         self.uneasy = False
 
     def _provider_rests(self) -> bool:

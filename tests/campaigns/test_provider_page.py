@@ -6,7 +6,7 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import Breaker, ProviderNote
+from campaigns.models import Breaker, ProviderNote, RateLimit
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +54,33 @@ def test_the_seed_address_is_kept_for_all_lanes(admin_client):
     }
     again = admin_client.post(reverse("campaigns:seed"), {"seed_address": "no address"})
     assert "valid email address" in again.content.decode()
+
+
+def test_a_limit_is_set_changed_shown_and_removed_with_who_did(admin_client, campaign):
+    form = {"most": "1000", "window": "hour", "mailboxes": "gmail", "campaign": ""}
+    admin_client.post(reverse("campaigns:set_limit"), form)
+    admin_client.post(reverse("campaigns:set_limit"), {**form, "most": "800"})
+    content = admin_client.get(reverse("campaigns:provider")).content.decode()
+    assert "At most 800 an hour to Gmail" in content
+    assert "800 left" in content
+    limit = RateLimit.objects.get()
+    admin_client.post(reverse("campaigns:remove_limit", args=[limit.pk]))
+    assert not RateLimit.objects.exists()
+    said = list(ProviderNote.objects.order_by("pk").values_list("sentence", flat=True))
+    assert said == [
+        "admin set: at most 1,000 an hour to Gmail.",
+        "admin set: at most 800 an hour to Gmail.",
+        "admin removed: at most 800 an hour to Gmail.",
+    ]
+
+
+def test_a_warm_up_goes_by_the_day(admin_client):
+    form = {"most": "500", "window": "hour", "grows_percent": "50", "ceiling": "9000"}
+    refused = admin_client.post(reverse("campaigns:set_limit"), form)
+    assert "Only what is allowed a day grows by day" in refused.content.decode()
+    admin_client.post(reverse("campaigns:set_limit"), {**form, "window": "day"})
+    content = admin_client.get(reverse("campaigns:provider")).content.decode()
+    assert "At most 500 a day, as it warms up" in content
 
 
 def test_who_may_only_look_sees_no_switch_and_can_not_use_it(client):
