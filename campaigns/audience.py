@@ -61,6 +61,10 @@ LEFT_OUT_REASONS: Final[Mapping[str, Reason]] = {
     "duplicate_address": Reason(
         "same address", "Another customer with the same address gets this mail."
     ),
+    "capped": Reason(
+        "enough mail lately",
+        "They have had as many promotions lately as the shop sends to one person.",
+    ),
     "merge_error": Reason(
         "words missing", "The mail uses something we do not know of them."
     ),

@@ -3,6 +3,7 @@
 from django.db.models import F
 
 from campaigns.models import Message, Send
+from campaigns.sending.frequency import move_places
 from customers.errors import MergeRefused
 from customers.merges import Merging
 from customers.models import Customer
@@ -40,6 +41,7 @@ def move(merging: Merging) -> None:
             audience_size=F("audience_size") - 1
         )
     Message.objects.filter(customer=merging.other).update(customer=merging.kept)
+    move_places(merging.kept.pk, merging.other.pk)
 
 
 def _of_the_same_send(kept: Customer, other: Customer) -> list[tuple[Message, Message]]:

@@ -10,6 +10,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.content.designs import TONES
+from campaigns.frequency_models import FrequencyCap as FrequencyCap
+from campaigns.frequency_models import FrequencyReservation as FrequencyReservation
 from campaigns.provider_models import Breaker as Breaker
 from campaigns.provider_models import ProviderNote as ProviderNote
 from campaigns.provider_models import RateLimit as RateLimit

@@ -12,6 +12,9 @@ urlpatterns = [
         "provider/limit/", provider.set_limit, "set_limit", "campaigns.change_ratelimit"
     ),
     admin_page(
+        "provider/cap/", provider.set_cap, "set_cap", "campaigns.change_frequencycap"
+    ),
+    admin_page(
         "provider/limit/<int:pk>/remove/",
         provider.remove_limit,
         "remove_limit",

@@ -19,8 +19,14 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
-from campaigns.models import Breaker, Campaign, ProviderNote, RateLimit
-from campaigns.sending import breaker, limits, windows
+from campaigns.models import (
+    Breaker,
+    Campaign,
+    FrequencyCap,
+    ProviderNote,
+    RateLimit,
+)
+from campaigns.sending import breaker, frequency, limits, windows
 from campaigns.sending.mailboxes import LABELS
 from customers.doors import shown_page
 
@@ -103,6 +109,26 @@ class LimitForm(forms.Form):
         return data
 
 
+class CapForm(forms.Form):
+    """How often somebody is written to."""
+
+    most = forms.IntegerField(
+        min_value=1,
+        max_value=1000,
+        required=False,
+        label="At most so many promotions",
+        help_text="Empty: as many as campaigns send. Many shops keep to 3 in 7 days.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=90,
+        initial=7,
+        label="in so many days",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+
+
 @require_safe
 def shown(request: HttpRequest) -> HttpResponse:
     return provider_page(request)
@@ -128,9 +154,15 @@ def provider_page(request: HttpRequest, **forms: Any) -> HttpResponse:
         **{
             "seed_form": SeedForm(initial={"seed_address": seed}),
             "limit_form": LimitForm(),
+            "cap_form": CapForm(initial={"days": 7, **_cap()}),
             **forms,
         },
     )
+
+
+def _cap() -> dict[str, int]:
+    cap = FrequencyCap.objects.first()
+    return {"most": cap.most, "days": cap.days} if cap else {}
 
 
 def _limits(provider: str) -> QuerySet[RateLimit]:
@@ -204,6 +236,22 @@ def remove_limit(request: HttpRequest, pk: int) -> HttpResponse:
     limit = get_object_or_404(RateLimit, pk=pk, provider=settings.PROVIDER)
     limits.remove_limit(limit, at=timezone.now(), by=cast(User, request.user))
     messages.success(request, "The limit is gone.")
+    return HttpResponseRedirect(reverse("campaigns:provider"))
+
+
+@require_POST
+def set_cap(request: HttpRequest) -> HttpResponse:
+    """Keep how often somebody is written to."""
+    form = CapForm(request.POST)
+    if not form.is_valid():
+        return provider_page(request, cap_form=form)
+    frequency.set_cap(
+        form.cleaned_data["most"],
+        form.cleaned_data["days"],
+        at=timezone.now(),
+        by=cast(User, request.user),
+    )
+    messages.success(request, "Kept.")
     return HttpResponseRedirect(reverse("campaigns:provider"))
 
 

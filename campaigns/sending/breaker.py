@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from django.db import transaction
 from django.db.models import Exists, Q, QuerySet
 
-from campaigns.models import Breaker, ProviderNote, RateLimit
+from campaigns.models import Breaker, FrequencyCap, ProviderNote, RateLimit
 from campaigns.sending.channels import (
     Busy,
     InDoubt,
@@ -64,13 +64,23 @@ def found(way: Way) -> Breaker | None:
     return _rows(way).first()
 
 
-def row_of(way: Way) -> tuple[Breaker, bool]:
-    """The row of a lane, made where there is none; and are there limits? One query."""
+class Stands(NamedTuple):
+    """The row of a lane; are there limits, is there a cap on how often?"""
+
+    row: Breaker
+    limited: bool
+    capped: bool
+
+
+def row_of(way: Way) -> Stands:
+    """One query; the row is made where there is none."""
     limits = RateLimit.objects.filter(provider=way.provider)
-    row = _rows(way).annotate(limited=Exists(limits)).first()
-    if row is not None:
-        return row, row.limited
-    return Breaker.objects.get_or_create(**way._asdict())[0], limits.exists()
+    caps = FrequencyCap.objects.all()
+    found = _rows(way).annotate(limited=Exists(limits), capped=Exists(caps)).first()
+    if found is not None:
+        return Stands(found, found.limited, found.capped)
+    row, _ = Breaker.objects.get_or_create(**way._asdict())
+    return Stands(row, limits.exists(), caps.exists())
 
 
 def gate(row: Breaker, *, now: datetime) -> Gate:

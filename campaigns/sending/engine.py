@@ -29,7 +29,7 @@ from campaigns.materialising import (
     materialise,
 )
 from campaigns.models import Batch, EngineNode, Send
-from campaigns.sending import ledger
+from campaigns.sending import frequency, ledger
 from campaigns.sending.breaker import BULK, TRANSACTIONAL
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
@@ -113,6 +113,7 @@ def tick(*, at: datetime) -> list[int]:
 def wind_up(*, at: datetime) -> list[int]:
     """What comes after the mail, with a broker and without; the sends that ended."""
     ended = ledger.finish_sends(now=at)
+    frequency.forget_old(at=at)
     count_under_way(at=at)
     searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
     return ended

@@ -22,8 +22,16 @@ from django.db import transaction
 
 from campaigns.audience import ineligible
 from campaigns.errors import LostLease
-from campaigns.models import Batch, Message, Send
-from campaigns.sending import breaker, claims, crashpoints, ledger, limits, probing
+from campaigns.models import Batch, EmailTemplate, FrequencyCap, Message, Send
+from campaigns.sending import (
+    breaker,
+    claims,
+    crashpoints,
+    frequency,
+    ledger,
+    limits,
+    probing,
+)
 from campaigns.sending.channels import (
     NOT_REACHED,
     STOPS,
@@ -123,7 +131,7 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     At most once. None when nothing is due on this lane, or nothing may leave.
     """
     clock = _Clock(now)
-    row, limited = breaker.row_of(lane.way)
+    row, limited, capped = breaker.row_of(lane.way)
     gate = breaker.gate(row, now=now)
     lane.wait_seconds = limits.shut_for(lane.way, now=now)[0] if limited else 0.0
     if gate is breaker.Gate.SHUT or lane.wait_seconds:
@@ -136,7 +144,7 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
         return None
     crashpoints.reached(crashpoints.AFTER_CLAIM)
     uneasy = asks or row.not_reached > 0
-    delivery = _Delivery(lane, claim, clock, asks, uneasy, limited)
+    delivery = _Delivery(lane, claim, clock, asks, uneasy, limited, capped)
     try:
         with trouble_stays_with(claim.send_id) as trouble:
             if asks and row.seed_address:
@@ -197,6 +205,7 @@ class _Delivery:
     # The breaker waits to hear of an answer.
     uneasy: bool = False
     limited: bool = False
+    capped: bool = False
     grant: limits.Grant | None = None
     outcome: Outcome = field(init=False)
     lease_ends: float = field(init=False)
@@ -346,10 +355,23 @@ class _Delivery:
         for pk, reason in composed.left_out.items():
             if pk not in moved:
                 out.setdefault(pk, reason)
+        later = set[int]()
+        if self.capped and composed.purpose == EmailTemplate.Purpose.PROMOTION:
+            reserved = self._reserve(
+                [pk for pk in composed.people if pk not in moved | set(out)], now
+            )
+            out.update(reserved.capped)
+            later = reserved.later
         ledger.leave_out(out, now=now)
         self.outcome.left_out += len(out)
-        self.outcome.waiting = len(moved)
-        return moved | set(out)
+        self.outcome.waiting = len(moved | later)
+        return moved | later | set(out)
+
+    def _reserve(self, ids: list[int], now: datetime) -> frequency.Reserved:
+        cap = FrequencyCap.objects.first()
+        if cap is None:  # taken away in this moment
+            return frequency.Reserved({}, set())
+        return frequency.reserve(ids, cap, now=now)
 
     def _write_intent(self, batch: Batch, mails: list[Outgoing], now: datetime) -> None:
         digest = hashlib.sha256("".join(m.fingerprint for m in mails).encode())
