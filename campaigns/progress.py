@@ -60,7 +60,6 @@ def send_progress(send: Send, *, at: datetime) -> Progress:
     ):
         reasons[reason or state] += count
     rate = _rate(send, at=at)
-    allowed = limits.allowed_rate(settings.PROVIDER, send.campaign_id, now=at)
     waiting = states[Message.State.WAITING]
     return Progress(
         state=send.state,
@@ -72,7 +71,7 @@ def send_progress(send: Send, *, at: datetime) -> Progress:
         waiting=waiting,
         reasons=dict(reasons),
         rate=rate,
-        time_left=_time_left(waiting, rate, allowed),
+        time_left=_time_left(send, waiting, rate, at=at),
         binds=_binds(send, waiting, at=at),
         unsettled=Message.objects.filter(
             send=send, state=Message.State.IN_DOUBT, settled_at=None
@@ -81,11 +80,12 @@ def send_progress(send: Send, *, at: datetime) -> Progress:
 
 
 def _time_left(
-    waiting: int, rate: float | None, allowed: float | None
+    send: Send, waiting: int, rate: float | None, *, at: datetime
 ) -> timedelta | None:
-    """By how fast it goes, or by what limits allow where that is less."""
-    by = min((one for one in (rate, allowed) if one), default=None)
-    return timedelta(seconds=round(waiting / by)) if by else None
+    """By how fast it goes, or by what limits allow where that takes longer."""
+    kept = limits.seconds_for(waiting, settings.PROVIDER, send.campaign_id, now=at)
+    seconds = max(kept, waiting / rate if rate else 0.0)
+    return timedelta(seconds=round(seconds)) if rate or kept else None
 
 
 def _rate(send: Send, *, at: datetime) -> float | None:

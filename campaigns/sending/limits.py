@@ -80,16 +80,19 @@ def shut_for(way: Way, *, now: datetime) -> tuple[float, str]:
     return found
 
 
-def allowed_rate(provider: str, campaign_id: int, *, now: datetime) -> float | None:
-    """Mails a second that the limits of a campaign allow in the long run."""
-    rates = [
-        most / windows.SECONDS[limit.window]
-        for limit in RateLimit.objects.filter(provider=provider, mailboxes="").filter(
-            Q(campaign=None) | Q(campaign=campaign_id)
-        )
-        if (most := most_at(limit, now)) is not None
-    ]
-    return min(rates, default=None)
+def seconds_for(mails: int, provider: str, campaign_id: int, *, now: datetime) -> float:
+    """How long the limits of a campaign keep so many mails, beyond what is left now."""
+    theirs = RateLimit.objects.filter(provider=provider, mailboxes="").filter(
+        Q(campaign=None) | Q(campaign=campaign_id)
+    )
+    longest = 0.0
+    for limit in theirs:
+        most, window = most_at(limit, now), windows.SECONDS[limit.window]
+        if most is None:
+            continue
+        left = windows.left(limit.slots, window, most, now=now.timestamp())
+        longest = max(longest, max(0, mails - left) * window / most)
+    return longest
 
 
 def take(claim: Claim, provider: str, *, now: datetime) -> Grant:

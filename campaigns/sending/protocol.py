@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.conf import settings
 from django.db import transaction
 
 from campaigns.audience import ineligible
@@ -36,7 +35,6 @@ from campaigns.sending.channels import (
     NOT_REACHED,
     STOPS,
     Busy,
-    Channel,
     InDoubt,
     Later,
     Misconfigured,
@@ -48,71 +46,18 @@ from campaigns.sending.channels import (
 )
 from campaigns.sending.composing import Composed, compose_batch
 from campaigns.sending.guarding import trouble_stays_with
+from campaigns.sending.lanes import Lane as Lane
+from campaigns.sending.lanes import Outcome as Outcome
 from customers.errors import InvalidAddress
 
 log = logging.getLogger(__name__)
 
-# A lease outlives four answers that take as long as an answer may.
-LEASE_ANSWERS: Final = 4
-LEASE_SPARE_SECONDS: Final = 30.0
 # Left of a lease, beyond the longest answer, for a group to be handed over.
 GATE_SPARE_SECONDS: Final = 5.0
 # So many mails refused one after the other stop a send.
 BAD_IN_A_ROW: Final = 5
 # The namespace of idempotency keys; any fixed value does.
 KEYS: Final = uuid.UUID("4f4a9a52-5b0b-4d57-9c43-0b7f0a5d5c11")
-
-
-@dataclass(slots=True)
-class Lane:
-    """Who delivers through what. One per worker."""
-
-    name: str
-    channel: Channel
-    owner: str = ""
-    provider: str = field(default_factory=lambda: settings.PROVIDER)
-    # The send of which it took a batch last.
-    served: int = 0
-    # A limit binds: seconds until it is worth to look again.
-    wait_seconds: float = 0.0
-    # Mails of a send refused one after the other, over batches: send id → message ids.
-    bad: dict[int, list[int]] = field(default_factory=dict)
-
-    @property
-    def way(self) -> breaker.Way:
-        return breaker.Way(self.provider, self.name)
-
-    @property
-    def lease(self) -> timedelta:
-        """Long enough for a group of which every mail is answered as late as may be."""
-        answers = max(LEASE_ANSWERS, self.channel.group_size)
-        seconds = answers * self.channel.timeout_seconds + LEASE_SPARE_SECONDS
-        return timedelta(seconds=seconds)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of one batch, in numbers of messages."""
-
-    batch_id: int
-    accepted: int = 0
-    refused: int = 0
-    left_out: int = 0
-    in_doubt: int = 0
-    # Went back to waiting, or moved to another batch.
-    waiting: int = 0
-    stopped: str = ""
-
-    def count(self, results: Sequence[Result]) -> None:
-        for result in results:
-            if isinstance(result, Receipt):
-                self.accepted += 1
-            elif isinstance(result, Refused):
-                self.refused += 1
-            elif isinstance(result, InDoubt):
-                self.in_doubt += 1
-            else:
-                self.waiting += 1
 
 
 class _Clock:
