@@ -19,6 +19,7 @@ from campaigns.audience import (
 )
 from campaigns.local_time import first_instant, local_instant
 from campaigns.models import Batch, Message, Send
+from campaigns.sending import canary
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import expiry, quiet_hours, zone_of
 
@@ -230,4 +231,4 @@ class _Instants:
 def _complete(send: Send, *, at: datetime) -> None:
     send.state, send.prepared_at = Send.State.SENDING, at
     send.save(update_fields=["state", "prepared_at"])
-    Batch.objects.filter(send=send, state=Batch.State.WAITING).update(paused=False)
+    canary.begin(send)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from campaigns.canary_models import Canary as Canary
 from campaigns.content.designs import TONES
 from campaigns.frequency_models import FrequencyCap as FrequencyCap
 from campaigns.frequency_models import FrequencyReservation as FrequencyReservation

@@ -10,7 +10,7 @@ from django.db.models import Count, Min
 
 from campaigns.models import Batch, Message, Send
 from campaigns.planning import NOBODY_SENDS, sender_is_running
-from campaigns.sending import breaker, limits
+from campaigns.sending import breaker, canary, limits
 from campaigns.under_way import states_of
 
 RATE_OVER: Final = timedelta(seconds=60)
@@ -113,7 +113,7 @@ def _binds(send: Send, waiting: int, *, at: datetime) -> str:
     if send.state == Send.State.PREPARING:
         return "The audience is being written down."
     open_batches = Batch.objects.filter(send=send, state=Batch.State.WAITING)
-    shut = _shut(open_batches.first(), at=at)
+    shut = _shut(open_batches.first(), at=at) or canary.in_words(send)
     if shut:
         return shut
     ready = open_batches.filter(not_before__lte=at).exists()

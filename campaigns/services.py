@@ -37,6 +37,7 @@ from campaigns.resending import (
     send_doubtful_again,
     send_failed_again,
 )
+from campaigns.sending import canary
 from campaigns.sending.ledger import CAN_PAUSE, OPEN_BATCHES, pause_for
 from campaigns.sending.trial import send_test_mail
 from customers.models import Customer
@@ -121,7 +122,7 @@ def resume_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
         send.state_reason, send.resumed_at = "", at
         send.save(update_fields=["state", "state_reason", "scheduled_at", "resumed_at"])
         if send.state == Send.State.SENDING:
-            _open_batches(send).update(paused=False)
+            canary.unpause(send)
             # From now on, however long it was due: else it would be stale at once.
             _open_batches(send).filter(
                 state=Batch.State.WAITING, not_before__lt=at

@@ -121,6 +121,8 @@ WHITENOISE_USE_FINDERS = True
 PROVIDER = env.text("ATTUNE_PROVIDER", "outbox")
 PROVIDER_OPTIONS = env.mapping("ATTUNE_PROVIDER_OPTIONS")
 SMTP_URL = env.text("ATTUNE_SMTP_URL", "smtp://127.0.0.1:25")
+# So many of a large send go first; 0: all at once.
+CANARY = env.integer("ATTUNE_CANARY", 50, least=0, most=1000)
 OUTBOX_DIR = env.folder("ATTUNE_OUTBOX_DIR", DATA_DIR / "outbox")
 EMAIL_BACKEND = "campaigns.sending.outbox.EmailBackend"
 TRACKING_KEYS = env.words("ATTUNE_TRACKING_KEYS") or [

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from campaigns.sending.engine import BESIDE
 from engagement.figures import count_what_moved
-from engagement.guards import stop_what_harms
+from engagement.guards import judge_canaries, stop_what_harms
 from engagement.inbox import forget_old_calls, take_in_open
 
 
@@ -19,8 +19,10 @@ def mind_webhooks(at: datetime, until: float) -> int:
 
 
 def mind_harm(at: datetime, until: float) -> int:
-    """Stop sends of which too many bounced, complained, or are in doubt."""
-    return stop_what_harms(at=at, until=until)
+    """Stop sends of which too many bounced, complained, or are in doubt; let the rest
+    of those go whose first few fared well."""
+    stopped = stop_what_harms(at=at, until=until)
+    return stopped + judge_canaries(at=at, until=until)
 
 
 def mind_figures(at: datetime, until: float) -> int:

@@ -11,7 +11,8 @@ from typing import Final
 
 from django.db.models import Count, Q
 
-from campaigns.models import Message, Send
+from campaigns.models import Canary, Message, Send
+from campaigns.sending import canary
 from campaigns.services import stop_send
 from engagement.models import MessageEngagement
 
@@ -24,6 +25,11 @@ COMPLAINED_MOST: Final = 0.003
 # Below so many complaints one person's mood would stop a send.
 COMPLAINTS_LEAST: Final = 3
 DOUBT_MOST: Final = 0.01
+# Of the first few of a large send: a fifth refused (sending.md 3.4, "errors"); of what
+# else goes wrong two may be chance, and of spam one person's mood.
+REFUSED_MOST: Final = 0.2
+CANARY_LEAST: Final = 2
+CANARY_COMPLAINTS: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,47 @@ class Harm:
                 "you resume it."
             )
         return ""
+
+
+def judge_canaries(*, at: datetime, until: float = float("inf")) -> int:
+    """Let the rest of large sends go whose first few fared well; stop the others.
+
+    Returns how many were looked at.
+    """
+    looked_at = 0
+    for one in canary.due(at=at):
+        if monotonic() >= until:
+            break
+        looked_at += 1
+        because = _fared(one)
+        if because:
+            canary.judged(one, at=at)
+            stop_send(one.send_id, f"Of the first {len(one.messages)}, {because}")
+        else:
+            canary.release(one, at=at)
+    return looked_at
+
+
+def _fared(one: Canary) -> str:
+    """What is wrong with how the first few fared; empty: nothing."""
+    messages = Message.objects.filter(pk__in=one.messages)
+    few = len(one.messages)
+    came_back = MessageEngagement.objects.filter(message__in=messages).aggregate(
+        bounced=Count("pk", Q(bounced_at__isnull=False)),
+        complained=Count("pk", Q(complained_at__isnull=False)),
+    )
+    refused = messages.filter(state=Message.State.FAILED).count()
+    doubt = messages.filter(state=Message.State.IN_DOUBT, settled_at=None).count()
+    told = "Look at them before you resume it: all the others then go."
+    if came_back["bounced"] > max(BOUNCED_MOST * few, CANARY_LEAST):
+        return f"{came_back['bounced']} came back. {told}"
+    if came_back["complained"] > CANARY_COMPLAINTS:
+        return f"{came_back['complained']} people called it spam. {told}"
+    if refused > REFUSED_MOST * few:
+        return f"{refused} were refused by the provider. {told}"
+    if doubt > max(DOUBT_MOST * few, CANARY_LEAST):
+        return f"{doubt} are in doubt. {told}"
+    return ""
 
 
 def stop_what_harms(*, at: datetime, until: float = float("inf")) -> int:
