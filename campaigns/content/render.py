@@ -33,6 +33,7 @@ from campaigns.content.skeleton import Skeleton
 
 __all__ = [
     "CompiledVariant",
+    "FilledSlots",
     "Link",
     "RecipientContext",
     "RenderedEmail",
@@ -40,6 +41,7 @@ __all__ = [
     "SharedBlocks",
     "Words",
     "compile_variant",
+    "fill",
     "render",
 ]
 
@@ -297,24 +299,61 @@ def _sender_problems(sender: SenderFacts) -> Iterator[TemplateProblem]:
             yield problem(str(error), "")
 
 
+@dataclass(frozen=True, slots=True)
+class FilledSlots:
+    """What of a mail is one person's own; its static text is the variant's."""
+
+    subject: str
+    html: list[str]
+    text: list[str]
+    headers: dict[str, str]
+
+
+def fill(variant: CompiledVariant, recipient: RecipientContext) -> FilledSlots:
+    """What differs from person to person, without the mail around it.
+
+    Put into the variant's static text it is what render() gives, byte for byte. Raises
+    what render() raises.
+    """
+    data, links = _data(variant, recipient), recipient.links
+    filled = FilledSlots(
+        subject=_subject(variant, data, links),
+        html=variant.html.slot_values(data, links),
+        text=variant.text.slot_values(data, links),
+        headers=mail_headers(links, domain=variant.domain),
+    )
+    variant.html.check_size(filled.html)
+    variant.text.check_size(filled.text)
+    return filled
+
+
+def _data(variant: CompiledVariant, recipient: RecipientContext) -> dict[str, object]:
+    data = plain_data(recipient.data)
+    data["shop"] = {"name": variant.sender.shop_name}
+    return data
+
+
+def _subject(
+    variant: CompiledVariant, data: Mapping[str, object], links: MessageLinks
+) -> str:
+    subject = _one_line(variant.subject.render(data, links))
+    try:
+        return header_safe(subject, name="Subject", max_length=SUBJECT_MAX_CHARACTERS)
+    except HeaderProblem as problem:
+        raise TemplateError(
+            [TemplateProblem(1, 1, str(problem), "", "subject")]
+        ) from None
+
+
 def render(variant: CompiledVariant, recipient: RecipientContext) -> RenderedEmail:
     """The mail one person gets.
 
     Raises UndefinedValue if it says something we do not know about this person, and
     TemplateError if a limit is reached: that person is skipped, with the reason.
     """
-    data = plain_data(recipient.data)
-    data["shop"] = {"name": variant.sender.shop_name}
-    links = recipient.links
-    subject = _one_line(variant.subject.render(data, links))
-    try:
-        header_safe(subject, name="Subject", max_length=SUBJECT_MAX_CHARACTERS)
-    except HeaderProblem as problem:
-        raise TemplateError(
-            [TemplateProblem(1, 1, str(problem), "", "subject")]
-        ) from None
+    data, links = _data(variant, recipient), recipient.links
     return RenderedEmail(
-        subject=subject,
+        subject=_subject(variant, data, links),
         preheader=_one_line(variant.preheader.render(data, links)),
         html=variant.html.render(data, links),
         text=variant.text.render(data, links),

@@ -5,7 +5,7 @@ The top level of a template decides: text stays, every {{ value }} and every who
 byte, what rendering the whole template gives.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -95,14 +95,27 @@ class Skeleton:
 
     def render(self, data: Mapping[str, Any], links: MessageLinks) -> str:
         """The mail, or its part, as this person gets it."""
+        return self.filled(self.slot_values(data, links))
+
+    def filled(self, values: Sequence[str]) -> str:
+        """The part with these values in its slots. Raises TemplateError if too big."""
         static, _ = self._split
         parts = [""] * (2 * len(static) - 1)
         parts[::2] = static
-        parts[1::2] = self.slot_values(data, links)
+        parts[1::2] = values
         text = "".join(parts)
         if 4 * len(text) > OUTPUT_MAX_BYTES and _bytes(text) > OUTPUT_MAX_BYTES:
             raise _too_big(_bytes(text))
         return text
+
+    def check_size(self, values: Sequence[str]) -> None:
+        """Raise TemplateError where `filled` would, mostly without joining."""
+        if 4 * (self._characters + sum(map(len, values))) > OUTPUT_MAX_BYTES:
+            self.filled(values)
+
+    @cached_property
+    def _characters(self) -> int:
+        return sum(map(len, self.static))
 
     def render_whole(self, data: Mapping[str, Any], links: MessageLinks) -> str:
         """The same by the interpreter alone: the reference for `render`."""
