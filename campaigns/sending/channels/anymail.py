@@ -1,8 +1,13 @@
-"""Any Anymail backend: one mail a call, over one connection that is kept open."""
+"""Any Anymail backend: one mail a call, over one connection that is kept open.
+
+Providers that take many in one call are in many.py.
+"""
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from email.parser import BytesHeaderParser
+from email.policy import default as modern
 from email.utils import formataddr
 from functools import partial
 from typing import Any, Final
@@ -12,6 +17,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import BadHeaderError, EmailMultiAlternatives, get_connection
 
+from campaigns.content.dialects import refuse_code
+from campaigns.content.headers import HeaderProblem, header_safe
 from campaigns.content.render import CompiledVariant, RecipientContext, render
 from campaigns.errors import ProviderMisconfigured
 from campaigns.sending.channels import (
@@ -60,10 +67,12 @@ TRACKING_PER_MAIL: Final = {
     "sparkpost",
     "unisender_go",
 }
+# RFC 5322, 2.1.1.
+HEADER_MAX_CHARACTERS: Final = 998
 LIST_HEADERS: Final = ("List-Unsubscribe", "List-Unsubscribe-Post")
 
 
-class _Incomplete(ImproperlyConfigured):
+class Incomplete(ImproperlyConfigured):
     """A payload that lost something on its way through the provider's library."""
 
 
@@ -83,34 +92,31 @@ class AnymailChannel:
                 f"ATTUNE_PROVIDER is {provider}, and its options are not complete: "
                 f"{problem}"
             ) from None
-        self._expected = b""
+        self._expected, self._expected_id = b"", 0
 
     def compose(
         self, envelope: Envelope, variant: CompiledVariant, context: RecipientContext
     ) -> Outgoing:
         email = render(variant, context)
+        refuse_code(self.provider, email.subject, email.html, email.text)
         digest = hashlib.sha256(
             "\0".join((email.subject, email.html, email.text)).encode()
         )
-        message = EmailMultiAlternatives(
-            subject=email.subject,
-            body=email.text,
-            from_email=from_line(variant),
+        message = self.write(
+            variant,
             to=[envelope.address],
-            reply_to=[variant.sender.reply_to] if variant.sender.reply_to else None,
+            subject=email.subject,
+            html=email.html,
+            text=email.text,
             headers=self._headers(email.headers),
-            alternatives=[(email.html, "text/html")],
         )
         # A test mail stands for no message and has no id to be known by.
         if envelope.public_id and self.provider not in WITHOUT_METADATA:
-            message.metadata = {  # type: ignore[attr-defined]
+            message.metadata = {
                 "d": str(envelope.public_id),
                 "c": str(envelope.send_id),
                 "b": str(envelope.batch_id),
             }
-        if self.provider in TRACKING_PER_MAIL:
-            message.track_opens = False  # type: ignore[attr-defined]
-            message.track_clicks = False  # type: ignore[attr-defined]
         return Outgoing(
             message_id=envelope.message_id,
             public_id=envelope.public_id,
@@ -122,6 +128,31 @@ class AnymailChannel:
             body=message,
         )
 
+    def write(
+        self,
+        variant: CompiledVariant,
+        *,
+        to: list[str],
+        subject: str,
+        html: str,
+        text: str,
+        headers: dict[str, str],
+    ) -> Any:
+        """The message that Anymail gets, without what it is known by."""
+        message: Any = EmailMultiAlternatives(
+            subject=subject,
+            body=text,
+            from_email=from_line(variant),
+            to=to,
+            reply_to=[variant.sender.reply_to] if variant.sender.reply_to else None,
+            headers=headers,
+            alternatives=[(html, "text/html")],
+        )
+        if self.provider in TRACKING_PER_MAIL:
+            message.track_opens = False
+            message.track_clicks = False
+        return message
+
     def _headers(self, headers: dict[str, str]) -> dict[str, str]:
         """A provider's interface makes the Message-ID itself; some refuse ours."""
         if self.provider == OUTBOX:
@@ -132,12 +163,15 @@ class AnymailChannel:
         message = mail.body
         if message.to != [mail.address] or message.cc or message.bcc:
             return "it is addressed to somebody else than its customer"
-        unsubscribe, post = (message.extra_headers.get(name) for name in LIST_HEADERS)
-        if unsubscribe is None or f"<{mail.unsubscribe}>" not in unsubscribe:
-            return "it has no List-Unsubscribe header"
-        if post != "List-Unsubscribe=One-Click":
-            return "it has no List-Unsubscribe-Post header"
-        return ""
+        return heads_problem(
+            {
+                "Subject": message.subject,
+                "From": message.from_email,
+                "Reply-To": ", ".join(message.reply_to),
+                **message.extra_headers,
+            },
+            unsubscribe=mail.unsubscribe,
+        )
 
     def hand_over(self, mails: Sequence[Outgoing]) -> list[Result]:
         results: list[Result] = []
@@ -152,6 +186,7 @@ class AnymailChannel:
         try:
             self._open()
             self._expected = mail.unsubscribe.encode() if mail.public_id else b""
+            self._expected_id = mail.public_id
             sent = self._connection.send_messages([message])
         except AnymailRecipientsRefused:
             return _status(message, mail.address)
@@ -164,10 +199,14 @@ class AnymailChannel:
 
     def _open(self) -> None:
         """Open the connection, and watch what goes through it."""
-        if self._connection.open():
-            session = getattr(self._connection, "session", None)
-            if session is not None:
-                session.request = partial(self._watched, session.request)
+        if not self._connection.open():
+            return
+        session = getattr(self._connection, "session", None)
+        if session is not None:
+            session.request = partial(self._watched, session.request)
+        client = getattr(self._connection, "client", None)  # of SES
+        if client is not None:
+            client.send_email = partial(self._watched_raw, client.send_email)
 
     def _watched(self, request: Any, **params: Any) -> Any:
         """The last look at a request: the list headers must have survived.
@@ -178,14 +217,54 @@ class AnymailChannel:
         content = body if isinstance(body, bytes) else str(body).encode()
         whole = self._expected in content and b"List-Unsubscribe-Post" in content
         if self._expected and not whole:
-            raise _Incomplete(
-                f"Anymail's {self.provider} backend dropped List-Unsubscribe from a "
-                "mail, so nothing was sent: choose another provider."
-            )
+            raise self._dropped()
         return request(**params)
+
+    def _watched_raw(self, send_email: Any, **params: Any) -> Any:
+        """The same look at a mail that leaves as it is, MIME and all."""
+        if self._expected:
+            raw = params["Content"]["Raw"]["Data"]
+            head = BytesHeaderParser(policy=modern).parsebytes(raw)
+            # A long value begins on the next line.
+            unsubscribe, post, known = (
+                str(head.get(name, "")).strip()
+                for name in (*LIST_HEADERS, "X-Metadata")
+            )
+            if (
+                unsubscribe != f"<{self._expected.decode()}>"
+                or post != "List-Unsubscribe=One-Click"
+                or f'"d": "{self._expected_id}"' not in known
+                or params["Destination"] != {"ToAddresses": [str(head.get("To"))]}
+            ):
+                raise self._dropped()
+        return send_email(**params)
+
+    def _dropped(self) -> Incomplete:
+        return Incomplete(
+            f"Anymail's {self.provider} backend dropped List-Unsubscribe from a "
+            "mail, so nothing was sent: choose another provider."
+        )
 
     def close(self) -> None:
         self._connection.close()
+
+
+def heads_problem(headers: Mapping[str, str], *, unsubscribe: str) -> str:
+    """Why these headers must not leave, or nothing.
+
+    Most backends put a line break into a provider's JSON as it is (sending.md 1.2, T6).
+    """
+    found, post = (headers.get(name) for name in LIST_HEADERS)
+    if found is None or f"<{unsubscribe}>" not in found:
+        return "it has no List-Unsubscribe header"
+    if post != "List-Unsubscribe=One-Click":
+        return "it has no List-Unsubscribe-Post header"
+    for name, value in headers.items():
+        try:
+            header_safe(value, name=name, max_length=HEADER_MAX_CHARACTERS)
+        except HeaderProblem as problem:
+            return str(problem)
+    return ""
 
 
 def from_line(variant: CompiledVariant) -> str:
