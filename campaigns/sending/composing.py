@@ -57,7 +57,9 @@ def compose_batch(
     facts = facts_about([row[3] for row in waiting])
     for pk, public_id, address, customer_id in waiting:
         composed.people[pk] = Person(pk, customer_id, address)
-        envelope = Envelope(pk, public_id, batch.send_id, batch_id, address)
+        envelope = Envelope(
+            pk, public_id, batch.send_id, batch_id, address, batch.generation + 1
+        )
         context = context_of(public_id, facts[customer_id], variant)
         try:
             composed.mails.append(channel.compose(envelope, variant, context))

@@ -8,7 +8,14 @@ from typing import Final
 from django.conf import settings
 
 from campaigns.sending import breaker
-from campaigns.sending.channels import Channel, InDoubt, Receipt, Refused, Result
+from campaigns.sending.channels import (
+    Channel,
+    InDoubt,
+    Receipt,
+    Refused,
+    Result,
+    answers_of,
+)
 
 # A lease outlives four answers that take as long as an answer may.
 LEASE_ANSWERS: Final = 4
@@ -37,7 +44,7 @@ class Lane:
     @property
     def lease(self) -> timedelta:
         """Long enough for a group of which every mail is answered as late as may be."""
-        answers = max(LEASE_ANSWERS, self.channel.group_size)
+        answers = max(LEASE_ANSWERS, answers_of(self.channel))
         seconds = answers * self.channel.timeout_seconds + LEASE_SPARE_SECONDS
         return timedelta(seconds=seconds)
 

@@ -32,6 +32,7 @@ from campaigns.sending import (
     probing,
 )
 from campaigns.sending.channels import (
+    BAD_IN_A_ROW,
     NOT_REACHED,
     STOPS,
     Busy,
@@ -43,6 +44,7 @@ from campaigns.sending.channels import (
     Refused,
     Result,
     Stop,
+    answers_of,
 )
 from campaigns.sending.composing import Composed, compose_batch
 from campaigns.sending.guarding import trouble_stays_with
@@ -52,10 +54,8 @@ from customers.errors import InvalidAddress
 
 log = logging.getLogger(__name__)
 
-# Left of a lease, beyond the longest answer, for a group to be handed over.
+# Left of a lease, beyond a group's longest answers, for it to be handed over.
 GATE_SPARE_SECONDS: Final = 5.0
-# So many mails refused one after the other stop a send.
-BAD_IN_A_ROW: Final = 5
 # The namespace of idempotency keys; any fixed value does.
 KEYS: Final = uuid.UUID("4f4a9a52-5b0b-4d57-9c43-0b7f0a5d5c11")
 
@@ -338,7 +338,9 @@ class _Delivery:
     def _hand_over(self, group: list[Outgoing]) -> list[Result]:
         """The last gate, then the channel. Nothing here holds a transaction."""
         left = self.lease_ends - time.monotonic()
-        if left < self.lane.channel.timeout_seconds + GATE_SPARE_SECONDS:
+        channel = self.lane.channel
+        longest = answers_of(channel) * channel.timeout_seconds
+        if left < longest + GATE_SPARE_SECONDS:
             # Frozen past the lease: too late to send, somebody else may have it.
             return [Busy("lease_over")] * len(group)
         bars = breaker.bars(self.lane.way, self.claim.batch_id, now=self.clock.now())
@@ -358,7 +360,10 @@ class _Delivery:
         """Write what came of a group and the intent of the next; returns the next."""
         now, ends = self.clock.now(), self._lease_from_now()
         # A mail that waits by itself does not stop the others.
-        self.stop = next((one for one in results if isinstance(one, STOPS)), None)
+        stops = [one for one in results if isinstance(one, STOPS)]
+        # Why some were not reached says more than that they were not.
+        told = (one for one in stops if one != NOT_REACHED)
+        self.stop = next(told, stops[0] if stops else None)
         doubted = self._count_bad_ones(group, results)
         if any(isinstance(one, Receipt) for one in results):
             self.attempts = 0  # it goes on: this is no provider that takes nothing
@@ -402,7 +407,7 @@ class _Delivery:
                 bad.append(mail.message_id)
             elif isinstance(result, Receipt | Refused | InDoubt):
                 bad.clear()
-            if len(bad) >= BAD_IN_A_ROW and self.stop is None:
+            if len(bad) >= BAD_IN_A_ROW and self.stop in (None, NOT_REACHED):
                 detail = getattr(result, "detail", "")
                 why = f"the provider refused {BAD_IN_A_ROW} mails in a row"
                 self.stop = Misconfigured("not_sent_bad", f"{why} ({detail})")

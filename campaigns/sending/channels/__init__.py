@@ -69,6 +69,8 @@ Result = Receipt | Refused | Later | Busy | Misconfigured | InDoubt
 # After one of these the rest of a group is not handed over.
 STOPS: Final = (Busy, Misconfigured, InDoubt)
 NOT_REACHED: Final = Busy("not_reached")
+# So many mails refused one after the other are not the customers' fault: it stops.
+BAD_IN_A_ROW: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Envelope:
     send_id: int
     batch_id: int
     address: str
+    # Counts the hand-overs of the batch.
+    generation: int = 0
 
 
 class Channel(Protocol):
@@ -127,9 +131,21 @@ class Channel(Protocol):
 # name: where its build() is. The provider's name decides, see channel_for().
 CHANNELS: Final = {
     "anymail": "campaigns.sending.channels.anymail",
+    "brevo": "campaigns.sending.channels.many",
+    "mailgun": "campaigns.sending.channels.many",
+    "mailjet": "campaigns.sending.channels.many",
     "outbox": "campaigns.sending.channels.anymail",
+    "postmark": "campaigns.sending.channels.many",
+    "resend": "campaigns.sending.channels.many",
+    "sendgrid": "campaigns.sending.channels.many",
     "smtp": "campaigns.sending.channels.smtp",
 }
+
+
+def answers_of(channel: Channel) -> int:
+    """The most answers that one group may have to wait for, one after the other."""
+    # Who asks one by one waits once a mail; who asks for many says how often at most.
+    return int(getattr(channel, "group_answers", channel.group_size))
 
 
 def channel_for(provider: str) -> Channel:

@@ -1,0 +1,115 @@
+"""Many mails in one call of a provider: CALLS, one file a provider.
+
+A call is built by Anymail's own payloads and looked at once more before it leaves: for
+each mail one address, our id and both headers of the way out, in the order of the
+mails. Who is not in here sends one mail a call.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final, NamedTuple, Protocol
+
+from campaigns.content.render import CompiledVariant
+from campaigns.sending.channels import Result
+
+# name: where its build() is.
+CALLS: Final = {
+    "brevo": "campaigns.sending.channels.calls.brevo",
+    "mailgun": "campaigns.sending.channels.calls.mailgun",
+    "mailjet": "campaigns.sending.channels.calls.mailjet",
+    "postmark": "campaigns.sending.channels.calls.postmark",
+    "resend": "campaigns.sending.channels.calls.resend",
+    "sendgrid": "campaigns.sending.channels.calls.sendgrid",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """One mail: its variant, and what in it is this customer's own.
+
+    html, text: what goes into the slots. generation: of the hand-over it belongs to.
+    """
+
+    variant: CompiledVariant
+    address: str
+    public_id: int
+    send_id: int
+    batch_id: int
+    generation: int
+    subject: str
+    html: list[str]
+    text: list[str]
+    headers: dict[str, str]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {
+            "d": str(self.public_id),
+            "c": str(self.send_id),
+            "b": str(self.batch_id),
+        }
+
+    @property
+    def characters(self) -> int:
+        """Of what is this customer's own."""
+        return len(self.subject) + sum(map(len, self.html)) + sum(map(len, self.text))
+
+
+class Entry(NamedTuple):
+    """What a built call says of one recipient."""
+
+    address: str
+    public_id: str
+    unsubscribe: str
+    post: str
+
+
+class Write(Protocol):
+    """Makes the message that Anymail gets."""
+
+    def __call__(
+        self,
+        variant: CompiledVariant,
+        *,
+        to: list[str],
+        subject: str,
+        html: str,
+        text: str,
+        headers: dict[str, str],
+    ) -> Any: ...
+
+
+class Call(Protocol):
+    """One provider's way to take many mails at once."""
+
+    # Recipients and bytes of one call.
+    most: int
+    most_bytes: int
+
+    def bytes_of(self, mail: Filled) -> int:
+        """What this mail adds to a call: never less."""
+
+    def fits(self, mail: Filled) -> bool:
+        """False for a mail that must travel alone."""
+
+    def post(
+        self, connection: Any, write: Write, mails: Sequence[Filled], *, key: str
+    ) -> list[Result]:
+        """One request; a result for each mail. Raises what Anymail raises.
+
+        key: the same for the same mails of the same hand-over only.
+        """
+
+    def entries(self, request: dict[str, Any]) -> list[Entry]:
+        """What a request that is about to leave says, recipient by recipient.
+
+        request: as requests takes it. Raises KeyError, TypeError or ValueError where
+        it does not have the form it should have.
+        """
+
+
+def call_of(provider: str) -> Call:
+    """How this provider takes many mails. Raises KeyError if it does not."""
+    build: Callable[[], Call] = import_module(CALLS[provider]).build
+    return build()

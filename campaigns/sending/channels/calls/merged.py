@@ -1,0 +1,103 @@
+"""One text for all, and per recipient what goes into its slots."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Final
+
+from anymail.exceptions import AnymailRecipientsRefused
+
+from campaigns.content.dialects import DIALECTS, Stencil, mark_for, stencil
+from campaigns.content.render import CompiledVariant
+from campaigns.sending.channels import InDoubt, Receipt, Refused, Result
+from campaigns.sending.channels.calls import Entry, Filled, Write
+
+# Both always together: headers of one recipient may replace all of the others.
+OWN_HEADERS: Final = ("List-Unsubscribe", "List-Unsubscribe-Post")
+# A character as two escapes of JSON, each of its backslashes escaped for a form.
+BYTES_A_CHARACTER: Final = 16
+BYTES_A_MAIL: Final = 2_000
+
+
+class Merged:
+    """What the providers that fill in raw values have in common."""
+
+    most: int
+    most_bytes: int
+    dialect: str
+    # What Anymail is told besides.
+    extra: Mapping[str, Any] | None = None
+
+    def bytes_of(self, mail: Filled) -> int:
+        return BYTES_A_CHARACTER * mail.characters + BYTES_A_MAIL
+
+    def fits(self, mail: Filled) -> bool:
+        return True
+
+    def entries(self, request: dict[str, Any]) -> list[Entry]:
+        raise NotImplementedError
+
+    def post(
+        self, connection: Any, write: Write, mails: Sequence[Filled], *, key: str
+    ) -> list[Result]:
+        message = self._message(write, mails)
+        with suppress(AnymailRecipientsRefused):  # every status says so
+            connection.send_messages([message])
+        statuses = message.anymail_status.recipients
+        return [_result(statuses.get(mail.address)) for mail in mails]
+
+    def _message(self, write: Write, mails: Sequence[Filled]) -> Any:
+        """The keys are the very texts in `to`: Anymail finds nobody by another."""
+        variant = mails[0].variant
+        subject, html, text = _stencils(variant, self.dialect)
+        shared = {
+            name: value
+            for name, value in mails[0].headers.items()
+            if name not in OWN_HEADERS
+        }
+        message = write(
+            variant,
+            to=[mail.address for mail in mails],
+            subject=subject.text,
+            html=html.text,
+            text=text.text,
+            headers=shared,
+        )
+        message.merge_metadata = {mail.address: mail.metadata for mail in mails}
+        message.merge_headers = {
+            mail.address: {name: mail.headers[name] for name in OWN_HEADERS}
+            for mail in mails
+        }
+        message.merge_data = {
+            mail.address: {
+                subject.keys[0]: mail.subject,
+                **dict(zip(html.keys, mail.html, strict=True)),
+                **dict(zip(text.keys, mail.text, strict=True)),
+            }
+            for mail in mails
+        }
+        message.merge_global_data = {**html.constants, **text.constants}
+        if self.extra is not None:
+            message.esp_extra = dict(self.extra)
+        return message
+
+
+@lru_cache(maxsize=64)
+def _stencils(variant: CompiledVariant, name: str) -> tuple[Stencil, Stencil, Stencil]:
+    """Subject, HTML and text. The subject is one slot: one line, whatever it says."""
+    dialect, html, text = DIALECTS[name], variant.html.static, variant.text.static
+    mark = mark_for(variant.sha256, [*html, *text])
+    return (
+        stencil(("", ""), dialect, part="j", mark=mark),
+        stencil(html, dialect, part="h", mark=mark),
+        stencil(text, dialect, part="t", mark=mark),
+    )
+
+
+def _result(found: Any) -> Result:
+    status = getattr(found, "status", None)
+    if status in {"sent", "queued"}:
+        return Receipt(str(found.message_id or "")[:200])
+    if status in {"invalid", "rejected", "failed"}:
+        return Refused(status, "the provider does not take mail for this address")
+    return InDoubt("accepted_unparsed", "the provider did not say what it did with it")

@@ -1,0 +1,103 @@
+"""Mails that each say everything, side by side in one request.
+
+Every mail is built by Anymail's payload as if it left alone, and the payloads are
+joined: nothing of one can get into another, and the provider fills nothing in.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from anymail.exceptions import AnymailRequestsAPIError
+
+from campaigns.content.render import CompiledVariant
+from campaigns.sending.channels import InDoubt, Result
+from campaigns.sending.channels.calls import Entry, Filled, Write
+
+# A character beyond the first plane is two escapes of six bytes in JSON.
+BYTES_A_CHARACTER: Final = 12
+# Addresses, headers and names of fields.
+BYTES_A_MAIL: Final = 2_000
+DOUBT: Final = InDoubt("accepted_unparsed", "the answer does not tell who was taken")
+
+
+class Joined:
+    """Anymail's payload of one mail, with those of the others behind it."""
+
+    # Set by what this is mixed into.
+    data: Any
+    headers: Any
+    serialize_json: Any
+
+    others: Sequence[Any] = ()
+    key: str = ""
+
+    def all_data(self) -> list[Any]:
+        return [self.data, *(one.data for one in self.others)]
+
+
+class Whole:
+    """What the providers of whole messages have in common."""
+
+    most: int
+    most_bytes: int
+    payload: type[Any]
+
+    def bytes_of(self, mail: Filled) -> int:
+        own = BYTES_A_CHARACTER * mail.characters
+        return _static_bytes(mail.variant) + own + BYTES_A_MAIL
+
+    def fits(self, mail: Filled) -> bool:
+        return True
+
+    def post(
+        self, connection: Any, write: Write, mails: Sequence[Filled], *, key: str
+    ) -> list[Result]:
+        messages = [_message(write, mail) for mail in mails]
+        first = self.payload(messages[0], connection.send_defaults, connection)
+        first.key = key
+        first.others = [
+            connection.build_message_payload(message, connection.send_defaults)
+            for message in messages[1:]
+        ]
+        response = connection.post_to_esp(first, messages[0])
+        answer = connection.deserialize_json_response(response, first, messages[0])
+        return self.read(answer, mails, response)
+
+    def read(self, answer: Any, mails: Sequence[Filled], response: Any) -> list[Result]:
+        raise NotImplementedError
+
+    def entries(self, request: dict[str, Any]) -> list[Entry]:
+        raise NotImplementedError
+
+
+def nobody(response: Any) -> AnymailRequestsAPIError:
+    """The error of an answer that speaks of the whole call."""
+    return AnymailRequestsAPIError(response=response)
+
+
+def listed(answer: Any, count: int) -> list[Any] | None:
+    """The answer's entries, if there is one for each mail."""
+    if isinstance(answer, list) and len(answer) == count:
+        return answer
+    return None
+
+
+def _message(write: Write, mail: Filled) -> Any:
+    message = write(
+        mail.variant,
+        to=[mail.address],
+        subject=mail.subject,
+        html=mail.variant.html.filled(mail.html),
+        text=mail.variant.text.filled(mail.text),
+        headers=mail.headers,
+    )
+    message.metadata = mail.metadata
+    return message
+
+
+@lru_cache(maxsize=64)
+def _static_bytes(variant: CompiledVariant) -> int:
+    parts = (*variant.html.static, *variant.text.static)
+    return sum(len(json.dumps(part)) for part in parts)

@@ -1,0 +1,255 @@
+"""Many mails in one call, for the providers that take them so.
+
+A call that is refused as a whole says nothing about who in it is to blame: it is halved
+until the one who is stands alone. Only what surely was not sent is asked again, so that
+nobody is mailed twice. One mail alone leaves as it would through anymail.py.
+
+Source: sending.md 1.2 to 1.5, 3.6.
+"""
+
+import hashlib
+import re
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from anymail.exceptions import AnymailError
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import BadHeaderError
+
+from campaigns.content.dialects import READ_EVERYWHERE, refuse_code
+from campaigns.content.render import CompiledVariant, RecipientContext, fill
+from campaigns.sending.channels import (
+    BAD_IN_A_ROW,
+    NOT_REACHED,
+    STOPS,
+    Channel,
+    Envelope,
+    InDoubt,
+    Outgoing,
+    Refused,
+    Result,
+)
+from campaigns.sending.channels.anymail import (
+    AnymailChannel,
+    from_line,
+    heads_problem,
+)
+from campaigns.sending.channels.calls import Call, Entry, Filled, call_of
+from campaigns.sending.classify import classify, status_code
+
+# As many people as one crash may leave in doubt.
+GROUP_SIZE: Final = 500
+BATCH_SIZE: Final = GROUP_SIZE
+# One call of a group, and twice as often as 500 can be halved, with some to spare.
+MOST_CALLS: Final = 24
+TOO_LARGE: Final = 413
+# A request that may have been taken already, or have got there in part.
+IN_DOUBT: Final = {408, 409, 499}
+# What every backend writes back as it got it.
+_PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9_+.-]+@[a-z0-9.-]+")
+_KEYS: Final = uuid.UUID("b7b2a9a5-6f1e-4a55-a3b2-1e0a4ae6a2c7")
+
+
+class ManyChannel(AnymailChannel):
+    """A group is one call where it can be; the results are read per customer."""
+
+    batch_size = BATCH_SIZE
+    group_answers = MOST_CALLS
+
+    def __init__(self, provider: str, call: Call) -> None:
+        super().__init__(
+            provider,
+            f"anymail.backends.{provider}.EmailBackend",
+            group_size=min(GROUP_SIZE, call.most),
+        )
+        self._call = call
+        # Halved when the provider says that a call was too large.
+        self._most = self.group_size
+        self._leaving: Sequence[Filled] = ()
+
+    def compose(
+        self, envelope: Envelope, variant: CompiledVariant, context: RecipientContext
+    ) -> Outgoing:
+        slots = fill(variant, context)
+        if self.provider in READ_EVERYWHERE:
+            refuse_code(
+                self.provider,
+                slots.subject,
+                variant.html.filled(slots.html),
+                variant.text.filled(slots.text),
+            )
+        texts = (variant.sha256, slots.subject, *slots.html, *slots.text)
+        return Outgoing(
+            message_id=envelope.message_id,
+            public_id=envelope.public_id,
+            send_id=envelope.send_id,
+            batch_id=envelope.batch_id,
+            address=envelope.address,
+            unsubscribe=context.links.unsubscribe,
+            fingerprint=hashlib.sha256("\0".join(texts).encode()).hexdigest(),
+            body=Filled(
+                variant=variant,
+                address=envelope.address,
+                public_id=envelope.public_id,
+                send_id=envelope.send_id,
+                batch_id=envelope.batch_id,
+                generation=envelope.generation,
+                subject=slots.subject,
+                html=slots.html,
+                text=slots.text,
+                headers=self._headers(slots.headers),
+            ),
+        )
+
+    def check(self, mail: Outgoing) -> str:
+        body: Filled = mail.body
+        if body.address != mail.address:
+            return "it is addressed to somebody else than its customer"
+        if body.public_id != mail.public_id:
+            return "it would be taken for another message"
+        return heads_problem(
+            {
+                "Subject": body.subject,
+                "From": from_line(body.variant),
+                "Reply-To": body.variant.sender.reply_to,
+                **body.headers,
+            },
+            unsubscribe=mail.unsubscribe,
+        )
+
+    def hand_over(self, mails: Sequence[Outgoing]) -> list[Result]:
+        results: list[Result] = [NOT_REACHED] * len(mails)
+        waiting = list(self._parts(mails))[::-1]
+        calls = bad = 0
+        while waiting and calls < MOST_CALLS and bad < BAD_IN_A_ROW:
+            part = waiting.pop()
+            if len(part) > self._most:
+                waiting += _halves(part)
+                continue
+            told = self._ask([mails[number] for number in part])
+            calls += 1
+            if told is None:
+                waiting += _halves(part)
+                continue
+            for number, result in zip(part, told, strict=True):
+                results[number] = result
+                bad = bad + 1 if _is_bad(result) else 0
+            if any(isinstance(result, STOPS) for result in told):
+                break
+        return results
+
+    def _parts(self, mails: Sequence[Outgoing]) -> Iterator[list[int]]:
+        """Who leaves together, by number; whoever must leave alone does."""
+        part: list[int] = []
+        together: set[str] = set()
+        size = 0
+        for number, mail in enumerate(mails):
+            body: Filled = mail.body
+            address, bytes_more = body.address.casefold(), self._call.bytes_of(body)
+            if (
+                not body.public_id
+                or address in together
+                or not _PLAIN_ADDRESS.fullmatch(body.address)
+                or bytes_more > self._call.most_bytes
+                or not self._call.fits(body)
+            ):
+                yield [number]
+                continue
+            if part and (
+                len(part) >= self._most
+                or size + bytes_more > self._call.most_bytes
+                or _kind(body) != _kind(mails[part[0]].body)
+            ):
+                yield part
+                part, together, size = [], set(), 0
+            part.append(number)
+            together.add(address)
+            size += bytes_more
+        if part:
+            yield part
+
+    def _ask(self, mails: Sequence[Outgoing]) -> list[Result] | None:
+        """One call's results; None when it is to be halved and asked again."""
+        if len(mails) == 1:
+            return [self._hand_over(self._alone(mails[0]))]
+        bodies = [mail.body for mail in mails]
+        try:
+            self._open()
+            self._leaving = bodies
+            return self._call.post(
+                self._connection, self.write, bodies, key=_key(bodies)
+            )
+        except (AnymailError, ImproperlyConfigured, BadHeaderError) as problem:
+            self.close()
+            code = status_code(problem) if isinstance(problem, AnymailError) else None
+            whole = classify(problem, now_seconds=time.time())
+        finally:
+            self._leaving = ()
+        if code in IN_DOUBT:
+            whole = InDoubt("in_doubt", f"the provider answered {code}")
+        if code == TOO_LARGE:
+            self._most = len(mails) // 2
+        return None if isinstance(whole, Refused) else [whole] * len(mails)
+
+    def _alone(self, mail: Outgoing) -> Outgoing:
+        """The same mail as anymail.py knows it."""
+        body: Filled = mail.body
+        message = self.write(
+            body.variant,
+            to=[body.address],
+            subject=body.subject,
+            html=body.variant.html.filled(body.html),
+            text=body.variant.text.filled(body.text),
+            headers=body.headers,
+        )
+        if body.public_id:
+            message.metadata = body.metadata
+        return replace(mail, body=message)
+
+    def _watched(self, request: Any, **params: Any) -> Any:
+        """The last look at a call: everybody in it, each with what is theirs."""
+        if not self._leaving:
+            return super()._watched(request, **params)
+        try:
+            entries = self._call.entries(params)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise self._dropped() from problem
+        if entries != [_expected(mail) for mail in self._leaving]:
+            raise self._dropped()
+        return request(**params)
+
+
+def _halves(part: list[int]) -> list[list[int]]:
+    """The first half last: it is asked first."""
+    middle = len(part) // 2
+    return [part[middle:], part[:middle]]
+
+
+def _kind(mail: Filled) -> tuple[CompiledVariant, int]:
+    return mail.variant, mail.batch_id
+
+
+def _is_bad(result: Result) -> bool:
+    return isinstance(result, Refused) and result.reason == "not_sent_bad"
+
+
+def _expected(mail: Filled) -> Entry:
+    return Entry(
+        mail.address,
+        str(mail.public_id),
+        mail.headers["List-Unsubscribe"],
+        mail.headers["List-Unsubscribe-Post"],
+    )
+
+
+def _key(mails: Sequence[Filled]) -> str:
+    """One key for these mails of this hand-over, and for nothing else."""
+    first, ids = mails[0], ",".join(str(mail.public_id) for mail in mails)
+    return str(uuid.uuid5(_KEYS, f"{first.batch_id}/{first.generation}/{ids}"))
+
+
+def build(provider: str) -> Channel:
+    return ManyChannel(provider, call_of(provider))
