@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from anymail.exceptions import AnymailError
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import BadHeaderError
 
@@ -40,9 +41,8 @@ from campaigns.sending.channels.anymail import (
 from campaigns.sending.channels.calls import Call, Entry, Filled, call_of
 from campaigns.sending.classify import classify, status_code
 
-# As many people as one crash may leave in doubt.
-GROUP_SIZE: Final = 500
-BATCH_SIZE: Final = GROUP_SIZE
+# The largest that settings.MAILS_PER_CALL may be: a batch holds a group.
+BATCH_SIZE: Final = 500
 # One call of a group, and twice as often as 500 can be halved, with some to spare.
 MOST_CALLS: Final = 24
 TOO_LARGE: Final = 413
@@ -63,7 +63,7 @@ class ManyChannel(AnymailChannel):
         super().__init__(
             provider,
             f"anymail.backends.{provider}.EmailBackend",
-            group_size=min(GROUP_SIZE, call.most),
+            group_size=min(settings.MAILS_PER_CALL, call.most),
         )
         self._call = call
         # Halved when the provider says that a call was too large.

@@ -19,7 +19,7 @@ from campaigns.sending.channels import (
     Refused,
 )
 from campaigns.sending.channels.calls import CALLS
-from campaigns.sending.channels.many import GROUP_SIZE, MOST_CALLS
+from campaigns.sending.channels.many import BATCH_SIZE, MOST_CALLS
 
 NAMES = pytest.mark.parametrize("name", list(CALLS))
 # Whole calls are refused by these, single mails by the others.
@@ -139,11 +139,18 @@ def test_a_group_is_one_call_and_never_more_than_the_provider_takes(
     fake, many, write, name
 ):
     channel = many(name)
-    assert channel.group_size == {"resend": 100, "mailjet": 50}.get(name, GROUP_SIZE)
+    assert channel.group_size == {"resend": 100, "mailjet": 50}.get(name, BATCH_SIZE)
     mails, _ = write(channel, 120)
     channel.hand_over(mails)
     assert sum(fake.sizes) == len(fake.ledger) == 120
     assert max(fake.sizes) == min(120, channel.group_size)
+
+
+def test_a_shop_may_have_smaller_calls(many, settings):
+    settings.MAILS_PER_CALL = 40
+    assert many("mailgun").group_size == many("mailjet").group_size == 40
+    settings.MAILS_PER_CALL = 60
+    assert (many("mailgun").group_size, many("mailjet").group_size) == (60, 50)
 
 
 @NAMES

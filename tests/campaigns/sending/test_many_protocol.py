@@ -8,7 +8,7 @@ import pytest
 from campaigns.models import Batch
 from campaigns.sending import ledger
 from campaigns.sending.channels import batch_size_of
-from campaigns.sending.channels.many import GROUP_SIZE, MOST_CALLS
+from campaigns.sending.channels.many import BATCH_SIZE, MOST_CALLS
 from campaigns.sending.protocol import Lane, deliver_next_batch
 from customers.models import Customer
 from customers.services import suppress
@@ -29,7 +29,7 @@ def send(world, campaign):
 
 @pytest.fixture
 def lane_of(many):
-    def lane_of(name, group_size=GROUP_SIZE):
+    def lane_of(name, group_size=BATCH_SIZE):
         channel = many(name)
         channel.group_size = group_size
         return Lane("bulk", channel, "test")
