@@ -203,7 +203,7 @@ class FakeProvider:
     poisoned: set[str] = field(default_factory=set)
     # More than so many in a call are too large.
     largest: int = 10_000
-    # Answers in turn: (code, answer, headers, whether it took them), or None.
+    # Answers in turn: (code, answer, headers, whether it took them), None, or "reset".
     script: list[Any] = field(default_factory=list)
     # How raw values are filled in.
     filling: dict[str, Any] = field(default_factory=dict)
@@ -212,10 +212,13 @@ class FakeProvider:
         found: list[Delivered] = READ[self.name](request, self.filling)
         return found
 
-    def answer(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+    def answer(self, request: Request) -> tuple[int, Any, dict[str, str]] | None:
         self.requests.append(request)
         mails = self.read(request)
         said = self.script.pop(0) if self.script else None
+        if said == "reset":
+            self.ledger += mails
+            return None
         if said is not None:
             code, answer, headers, took = said
             self.ledger += mails if took else []
@@ -239,7 +242,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         request = Request(self.path, dict(self.headers), body)
-        code, answer, headers = self.server.fake.answer(request)  # type: ignore[attr-defined]
+        said = self.server.fake.answer(request)  # type: ignore[attr-defined]
+        if said is None:
+            self.close_connection = True
+            return
+        code, answer, headers = said
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")

@@ -321,6 +321,50 @@ def test_a_call_that_may_have_been_taken_is_in_doubt_and_asked_once(
 
 
 @NAMES
+def test_a_connection_that_is_cut_is_in_doubt_and_a_closed_door_is_not(
+    fake, many, write, name
+):
+    """T8."""
+    channel = many(name)
+    fake.script = ["reset"]
+    mails, _ = write(channel, 5)
+    assert {type(one) for one in channel.hand_over(mails)} == {InDoubt}
+    assert len(fake.requests) == 1
+    fake.url = "http://127.0.0.1:9/"
+    results = many(name).hand_over(mails)
+    assert {(type(one), one.reason) for one in results} == {(Busy, "not_sent_net")}
+
+
+def test_postmark_says_of_each_what_it_did(fake, many, write):
+    """F18, F21."""
+    channel = many("postmark")
+    gone = "Found inactive addresses: x. Inactive recipients are ones that bounced."
+    known = {"Message": "OK", "MessageID": "p"}
+    answers = [
+        {"ErrorCode": 406, "Message": gone},
+        {"ErrorCode": 300, "Message": "Invalid 'To' address: 'x'."},
+        {"ErrorCode": 300, "Message": "Invalid metadata content."},
+        {**known, "To": "person3@example.com"},
+        {**known, "ErrorCode": 0, "To": "somebody@example.com"},
+        {"ErrorCode": 0, "Message": f"Message OK, inactive addresses: x. {gone}"},
+    ]
+    fake.script = [(200, answers, {}, True), (200, answers[:1] * 3, {}, True)]
+    mails, _ = write(channel, 6)
+    results = channel.hand_over(mails)
+    refused = [getattr(one, "reason", "") for one in results]
+    assert refused == [
+        "rejected",
+        "invalid",
+        "not_sent_bad",
+        "",
+        "accepted_unparsed",
+        "rejected",
+    ]
+    assert results[3] == Receipt("p")
+    assert {one.reason for one in channel.hand_over(mails[:3])} == {"rejected"}
+
+
+@NAMES
 @pytest.mark.parametrize("answer", [b"<html>", {"x": 1}, [], {"data": []}, None])
 def test_a_2xx_that_nobody_can_read_is_never_sent_again(
     fake, many, write, name, answer

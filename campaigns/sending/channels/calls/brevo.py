@@ -14,18 +14,15 @@ from campaigns.sending.channels import Receipt, Result
 from campaigns.sending.channels.calls import Call, Entry, Filled
 from campaigns.sending.channels.calls.whole import DOUBT, Joined, Whole, listed
 
-_SHARED: Final = ("sender", "replyTo")
 _OWN: Final = ("to", "subject", "htmlContent", "textContent", "headers")
 
 
 class _Payload(Joined, BrevoPayload):
     def serialize_data(self) -> Any:
         versions = self.all_data()
-        unknown = set().union(*versions) - {*_SHARED, *_OWN}
-        if unknown:
-            # Nothing that Anymail's settings add may be lost on the way.
-            self.unsupported_feature(f"{', '.join(sorted(unknown))} in a batch")
-        shared = {name: self.data[name] for name in _SHARED if name in self.data}
+        shared = _without_own(self.data)
+        if any(_without_own(one) != shared for one in versions):
+            self.unsupported_feature("what differs from mail to mail")
         return self.serialize_json(
             {
                 **shared,
@@ -38,6 +35,11 @@ class _Payload(Joined, BrevoPayload):
                 ],
             }
         )
+
+
+def _without_own(data: dict[str, Any]) -> dict[str, Any]:
+    """The sender, and what Anymail's settings add for everyone."""
+    return {name: value for name, value in data.items() if name not in _OWN}
 
 
 class Brevo(Whole):

@@ -1,15 +1,12 @@
 """One text for all, and per recipient what goes into its slots."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
-from anymail.exceptions import AnymailRecipientsRefused
-
 from campaigns.content.dialects import DIALECTS, Stencil, mark_for, stencil
 from campaigns.content.render import CompiledVariant
-from campaigns.sending.channels import InDoubt, Receipt, Refused, Result
+from campaigns.sending.channels import InDoubt, Receipt, Result
 from campaigns.sending.channels.calls import Entry, Filled, Write
 
 # Both always together: headers of one recipient may replace all of the others.
@@ -41,8 +38,7 @@ class Merged:
         self, connection: Any, write: Write, mails: Sequence[Filled], *, key: str
     ) -> list[Result]:
         message = self._message(write, mails)
-        with suppress(AnymailRecipientsRefused):  # every status says so
-            connection.send_messages([message])
+        connection.send_messages([message])
         statuses = message.anymail_status.recipients
         return [_result(statuses.get(mail.address)) for mail in mails]
 
@@ -95,9 +91,8 @@ def _stencils(variant: CompiledVariant, name: str) -> tuple[Stencil, Stencil, St
 
 
 def _result(found: Any) -> Result:
+    """Those who fill values in take everybody or nobody, and say so of each."""
     status = getattr(found, "status", None)
     if status in {"sent", "queued"}:
         return Receipt(str(found.message_id or "")[:200])
-    if status in {"invalid", "rejected", "failed"}:
-        return Refused(status, "the provider does not take mail for this address")
     return InDoubt("accepted_unparsed", "the provider did not say what it did with it")

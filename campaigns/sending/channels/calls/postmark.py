@@ -45,7 +45,10 @@ class Postmark(Whole):
 
 
 def _one(entry: Any, mail: Filled) -> Result:
-    code = entry.get("ErrorCode") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict):
+        return DOUBT
+    # Postmark leaves it away when it takes a mail and may be late with it.
+    code = entry.get("ErrorCode", 0 if entry.get("MessageID") else None)
     if code == 0:
         if str(entry.get("To", mail.address)).casefold() != mail.address.casefold():
             return DOUBT
