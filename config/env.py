@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
+from campaigns.content.return_path import ReturnPath, read_return_path
 from campaigns.quiet_hours import QuietHours, hours_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -62,6 +63,18 @@ def quiet_hours(name: str, default: str) -> QuietHours | None:
         return hours_of(raw)
     except ValueError:
         needed = "hours such as 21:00-08:00, or nothing for none"
+        raise _refuse(name, needed, raw) from None
+
+
+def return_path(name: str) -> ReturnPath | None:
+    raw = text(name)
+    try:
+        return read_return_path(raw) if raw else None
+    except ValueError:
+        needed = (
+            "an address such as bounces@mail.example.com, with at most 26 letters and "
+            "no plus before the @, or @bounces.example.com for a whole domain"
+        )
         raise _refuse(name, needed, raw) from None
 
 

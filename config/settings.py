@@ -125,6 +125,8 @@ MAILS_PER_CALL = env.integer("ATTUNE_MAILS_PER_CALL", 500, least=1, most=500)
 SMTP_URL = env.text("ATTUNE_SMTP_URL", "smtp://127.0.0.1:25")
 # So many of a large send go first; 0: all at once.
 CANARY = env.integer("ATTUNE_CANARY", 50, least=0, most=1000)
+# Where mail by SMTP comes back to that can't be delivered.
+BOUNCE_ADDRESS = env.return_path("ATTUNE_BOUNCE_ADDRESS")
 OUTBOX_DIR = env.folder("ATTUNE_OUTBOX_DIR", DATA_DIR / "outbox")
 EMAIL_BACKEND = "campaigns.sending.outbox.EmailBackend"
 TRACKING_KEYS = env.words("ATTUNE_TRACKING_KEYS") or [

@@ -29,6 +29,18 @@ def test_a_number_out_of_range_says_what_is_needed(monkeypatch, value):
         env.integer("ATTUNE_X", 5, least=0, most=10)
 
 
+@pytest.mark.parametrize("value", ["bounces", "a+b@mail.example.com", "b@localhost"])
+def test_a_bounce_address_that_can_take_no_token_stops_the_start(monkeypatch, value):
+    monkeypatch.setenv("ATTUNE_X", value)
+    with pytest.raises(ImproperlyConfigured, match="ATTUNE_X needs an address such as"):
+        env.return_path("ATTUNE_X")
+
+
+def test_without_a_bounce_address_there_is_none(monkeypatch):
+    monkeypatch.setenv("ATTUNE_X", " ")
+    assert env.return_path("ATTUNE_X") is None
+
+
 @pytest.mark.parametrize("value", ["mail.example.com", "ftp://x", "https://x/?a=1"])
 def test_an_address_that_is_none_is_refused(monkeypatch, value):
     monkeypatch.setenv("ATTUNE_X", value)

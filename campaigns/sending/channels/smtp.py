@@ -17,6 +17,7 @@ from campaigns.content.headers import (
 )
 from campaigns.content.problems import TemplateError, TemplateProblem
 from campaigns.content.render import CompiledVariant, RecipientContext
+from campaigns.content.return_path import ReturnPath, message_of
 from campaigns.sending.channels import Channel, Envelope, Outgoing, Result
 from campaigns.sending.mime import (
     PreparedPart,
@@ -60,7 +61,16 @@ class SmtpChannel:
     group_size = GROUP_SIZE
     timeout_seconds = TIMEOUT_SECONDS
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        return_path: ReturnPath | None = None,
+        keys: Sequence[str] = (),
+    ) -> None:
+        """return_path: where bounces come to, and the keys that sign it; without it
+        to the sender's own address."""
+        self._return_path, self._keys = return_path, keys
         self._client = SmtpClient(
             read_smtp_url(url), timeout_seconds=self.timeout_seconds
         )
@@ -95,8 +105,11 @@ class SmtpChannel:
         digest = hashlib.sha256(
             "\0".join((variant.sha256, subject, *html, *text)).encode()
         )
+        back_to = prepared.sender
+        if self._return_path is not None:
+            back_to = self._return_path.of(envelope.public_id, self._keys)
         mail = SmtpMail(
-            sender=prepared.sender,
+            sender=back_to,
             recipient=envelope.address,
             message_id=headers["Message-ID"].strip("<>"),
             content=b"".join((head, b"\r\n", content)),
@@ -148,6 +161,10 @@ class SmtpChannel:
             return "it has no List-Unsubscribe header"
         if b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" not in head:
             return "it has no List-Unsubscribe-Post header"
+        if self._return_path is not None:
+            back_to = mail.body.mail.sender
+            if message_of(back_to, self._keys) != mail.public_id:
+                return "its bounce would be taken for another message's"
         return ""
 
     def hand_over(self, mails: Sequence[Outgoing]) -> list[Result]:
@@ -168,4 +185,8 @@ def _subject(subject: str) -> str:
 
 
 def build(provider: str) -> Channel:
-    return SmtpChannel(settings.SMTP_URL)
+    return SmtpChannel(
+        settings.SMTP_URL,
+        return_path=settings.BOUNCE_ADDRESS,
+        keys=settings.TRACKING_KEYS,
+    )

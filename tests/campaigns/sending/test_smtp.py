@@ -15,9 +15,18 @@ from django.core.mail import EmailMultiAlternatives
 
 from campaigns.content.links import Links
 from campaigns.content.render import RecipientContext, compile_variant, render
+from campaigns.content.return_path import message_of, read_return_path
 from campaigns.errors import ProviderMisconfigured
 from campaigns.rendering import sender_facts, shared_blocks, words_of
-from campaigns.sending.channels import Busy, Envelope, InDoubt, Later, Receipt, Refused
+from campaigns.sending.channels import (
+    Busy,
+    Envelope,
+    InDoubt,
+    Later,
+    Receipt,
+    Refused,
+    channel_for,
+)
 from campaigns.sending.channels.smtp import SmtpChannel
 from campaigns.sending.protocol import Lane, deliver_next_batch
 from campaigns.sending.smtp_client import (
@@ -34,7 +43,7 @@ class Sink:
     """Keeps what it takes; refuses as told."""
 
     def __init__(self):
-        self.kept, self.refuse = [], {}
+        self.kept, self.refuse, self.back_to = [], {}, []
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address in self.refuse:
@@ -44,6 +53,7 @@ class Sink:
 
     async def handle_DATA(self, server, session, envelope):
         self.kept.append((envelope.rcpt_tos, envelope.content))
+        self.back_to.append(envelope.mail_from)
         return "250 taken"
 
 
@@ -133,6 +143,48 @@ def test_a_whole_send_goes_over_one_connection(world, campaign, sink, settings, 
     failed = send.messages.get(state="failed")
     assert (failed.reason, failed.detail) == ("invalid", "550 5.1.1")
     assert send.messages.get(state="waiting").address_wire == "person5@example.com"
+
+
+@pytest.mark.django_db
+def test_every_mail_of_a_send_comes_back_to_an_address_of_its_own(
+    world, campaign, sink, settings, at
+):
+    settings.PROVIDER, settings.SMTP_URL = "smtp", sink.url
+    settings.BOUNCE_ADDRESS = read_return_path("bounces@mail.shop.example")
+    world.add_customers(5)
+    send = world.prepared_send(campaign)
+    channel = channel_for("smtp")
+    while deliver_next_batch(Lane("bulk", channel), now=at + timedelta(seconds=1)):
+        pass
+    channel.close()
+    of = {message.address_wire: message.public_id for message in send.messages.all()}
+    sent_to = [to for ((to,), _) in sink.kept]
+    assert len(set(sink.back_to)) == 5
+    for to, back_to in zip(sent_to, sink.back_to, strict=True):
+        assert back_to.startswith("bounces+")
+        assert message_of(back_to, settings.TRACKING_KEYS) == of[to]
+
+
+@pytest.mark.django_db
+def test_without_a_bounce_address_mail_comes_back_to_the_sender(variant, sink):
+    channel = SmtpChannel(sink.url)
+    envelope = Envelope(1, 7, 1, 1, "ada@example.com")
+    channel.hand_over([channel.compose(envelope, variant, context(7, "Ada"))])
+    channel.close()
+    assert sink.back_to == ["hello@shop.example"]
+
+
+@pytest.mark.django_db
+def test_a_mail_that_would_come_back_as_another_does_not_pass_the_check(variant, sink):
+    path = read_return_path("@bounces.shop.example")
+    channel = SmtpChannel(sink.url, return_path=path, keys=KEYS)
+    mail = channel.compose(
+        Envelope(1, 7, 1, 1, "a@example.com"), variant, context(7, "")
+    )
+    assert channel.check(mail) == ""
+    for back_to in (path.of(8, KEYS), "hello@shop.example"):
+        other = mail.body._replace(mail=mail.body.mail._replace(sender=back_to))
+        assert "another message's" in channel.check(replace(mail, body=other))
 
 
 @pytest.mark.django_db
