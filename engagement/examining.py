@@ -62,6 +62,7 @@ def examine(*, at: datetime) -> Iterator[Finding]:
         _links,
         _senders,
         _provider,
+        _bounces,
         _broker,
         _engine,
         _leases,
@@ -216,6 +217,24 @@ def _provider(about: str, at: datetime) -> Iterator[Finding]:
         )
     for words in breaker.what_stands(settings.PROVIDER, now=at):
         yield Finding(about, "look", words)
+
+
+def _bounces(about: str, at: datetime) -> Iterator[Finding]:
+    if settings.PROVIDER != "smtp":
+        return
+    if settings.BOUNCE_ADDRESS is None:
+        yield Finding(
+            about,
+            "look",
+            "Mail that can't be delivered comes back to the sender's own address, "
+            "where no bounce is read: set ATTUNE_BOUNCE_ADDRESS.",
+        )
+    else:
+        yield Finding(
+            about,
+            "well",
+            f"Mail that can't be delivered comes back to {settings.BOUNCE_ADDRESS}.",
+        )
 
 
 def _broker(about: str, at: datetime) -> Iterator[Finding]:

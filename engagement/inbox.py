@@ -28,8 +28,14 @@ from django.urls import URLPattern
 
 from campaigns.errors import DATABASE_AWAY
 from campaigns.services import something_is_handed_over
+from engagement.bounce_mail import (
+    BOUNCE_MAIL,
+    KEPT_BYTES,
+    event_of_mail,
+    message_meant,
+)
 from engagement.models import DeadLetter, WebhookCall
-from engagement.provider_events import as_text, event_of
+from engagement.provider_events import PUBLIC_ID, as_text, event_of
 from engagement.services import Event, heed_address, record_events, without_message
 
 log = logging.getLogger(__name__)
@@ -88,6 +94,33 @@ def keep(provider: str, request: HttpRequest, *, at: datetime) -> None:
     )
     if call.done_at is None:
         begin(call, at=at)
+
+
+def keep_mail(raw: bytes, *, recipient: str, at: datetime) -> bool:
+    """Keep a mail that came back, once, for an engine or a worker to take in.
+
+    raw: the mail, or its beginning. recipient: whom the mail system delivered it to, if
+    it says so. Returns whether it is about a message of ours; else nothing is kept.
+    """
+    public_id = message_meant(raw, recipient=recipient, keys=settings.TRACKING_KEYS)
+    if public_id is None:
+        return False
+    body = raw[:KEPT_BYTES]
+    call, _ = WebhookCall.objects.get_or_create(
+        provider=BOUNCE_MAIL,
+        # One text may come back of two messages.
+        sha256=hashlib.sha256(b"%d\0%s" % (public_id, body)).hexdigest(),
+        defaults={
+            "body": body,
+            "content_type": "message/rfc822",
+            "headers": {PUBLIC_ID: str(public_id)},
+            "received_at": at,
+            "not_before": at,
+        },
+    )
+    if call.done_at is None and settings.BROKER_URL:
+        begin(call, at=at)
+    return True
 
 
 def begin(call: WebhookCall, *, at: datetime) -> None:
@@ -248,6 +281,9 @@ def _bury(
 def _told(call: WebhookCall) -> Iterator[Event | Unreadable]:
     """The events of a call, in its order; always the same, whoever reads it."""
     body = bytes(call.body)
+    if call.provider == BOUNCE_MAIL:
+        yield _told_by_mail(call, body)
+        return
     try:
         # Once another provider is in use, what this one needs may be set no more.
         _, view_class = tracking_views()[call.provider]
@@ -276,6 +312,13 @@ def _told(call: WebhookCall) -> Iterator[Event | Unreadable]:
             except Exception as trouble:  # noqa: BLE001  told in the letter
                 events = [Unreadable(_text(piece), _in_words(trouble))]
             yield from events
+
+
+def _told_by_mail(call: WebhookCall, body: bytes) -> Event | Unreadable:
+    try:
+        return event_of_mail(call)
+    except Exception as problem:  # noqa: BLE001  told in the letter
+        return Unreadable(_text(body), _in_words(problem), whole=True)
 
 
 def _pieces(body: bytes, content_type: str) -> Iterator[bytes]:

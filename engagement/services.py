@@ -25,8 +25,10 @@ from engagement.models import MessageEngagement, TrackingEvent
 # Anymail's event names that this room acts on.
 OPENED, CLICKED, DELIVERED = "opened", "clicked", "delivered"
 BOUNCED, COMPLAINED, UNSUBSCRIBED = "bounced", "complained", "unsubscribed"
-# A provider reports these only of mail that it had taken.
+DEFERRED, AUTO_REPLIED, UNKNOWN = "deferred", "autoresponded", "unknown"
+# Told only of mail that the provider had taken.
 PROVES_ACCEPTANCE = {DELIVERED, BOUNCED, OPENED, CLICKED, COMPLAINED, UNSUBSCRIBED}
+PROVES_ACCEPTANCE |= {DEFERRED, AUTO_REPLIED}
 # Anymail's reject reasons that mean: this address does not exist.
 HARD_BOUNCES = {"bounced", "invalid"}
 BY_PEOPLE = (TrackingEvent.Verdict.HUMAN, TrackingEvent.Verdict.PROBABLE)

@@ -1,12 +1,24 @@
 """A sent message to Ada, without a sending engine: engagement starts where it left."""
 
+import importlib.util
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from campaigns.models import Campaign, Message, Send, SendVariant
 from campaigns.services import compile_template, starter_template
 from customers.addresses import address_wire
+
+
+@pytest.fixture(scope="session")
+def mails():
+    """Mails that come back, loaded by path: tests are not a package."""
+    path = Path(__file__).with_name("mails.py")
+    spec = importlib.util.spec_from_file_location("engagement_mails", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from campaigns.content.return_path import read_return_path
 from campaigns.models import Batch, EngineNode, Message, Send
 from campaigns.sending.breaker import Way, open_breaker
 from engagement import examining
@@ -76,6 +77,16 @@ def test_a_provider_that_is_left_alone_is_told_on_home_and_by_doctor(
     assert found("provider")[1][0] == "look"
     assert "opened by admin" in found("provider")[1][1]
     assert "No mail leaves by outbox" in admin_client.get("/admin/").content.decode()
+
+
+def test_mail_by_smtp_that_comes_back_where_nobody_reads_it_is_told(found, settings):
+    assert found("bounces") == []
+    settings.PROVIDER, settings.SMTP_URL = "smtp", "smtp://127.0.0.1:9"
+    ((state, words),) = found("bounces")
+    assert (state, "ATTUNE_BOUNCE_ADDRESS" in words) == ("look", True)
+    settings.BOUNCE_ADDRESS = read_return_path("bounces@mail.shop.example")
+    ((state, words),) = found("bounces")
+    assert (state, "bounces@mail.shop.example" in words) == ("well", True)
 
 
 def test_a_broker_that_does_not_answer_is_broken(found, settings):
