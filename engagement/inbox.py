@@ -78,12 +78,17 @@ def tracking_views() -> dict[str, tuple[URLPattern, type[AnymailCoreWebhookView]
     }
 
 
-def keep(provider: str, request: HttpRequest, *, at: datetime) -> None:
-    """Keep what a provider posted, once, and have it taken in."""
+def keep(provider: str, request: HttpRequest, *, at: datetime, token: str = "") -> bool:
+    """Keep what a provider posted, once, and have it taken in.
+
+    token: what the provider signed in the body's stead, for one body only. Returns
+    False, and keeps nothing, if it came with another body before.
+    """
     body = request.body
-    call, _ = WebhookCall.objects.get_or_create(
+    identity = f"token {token}".encode() if token else body
+    call, created = WebhookCall.objects.get_or_create(
         provider=provider,
-        sha256=hashlib.sha256(body).hexdigest(),
+        sha256=hashlib.sha256(identity).hexdigest(),
         defaults={
             "body": body,
             "content_type": request.META.get("CONTENT_TYPE", "")[:200],
@@ -92,8 +97,11 @@ def keep(provider: str, request: HttpRequest, *, at: datetime) -> None:
             "not_before": at,
         },
     )
+    if not created and bytes(call.body) != body:
+        return False
     if call.done_at is None:
         begin(call, at=at)
+    return True
 
 
 def keep_mail(raw: bytes, *, recipient: str, at: datetime) -> bool:

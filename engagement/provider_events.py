@@ -35,6 +35,10 @@ _PASSING: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "mailtrap": lambda said: said.get("event") == "soft bounce",
     "mailersend": lambda said: said.get("type") == "activity.soft_bounced",
 }
+# Hard bounces for which Anymail gives no reason.
+_HARD: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "mandrill": lambda said: said.get("event") == "hard_bounce",
+}
 # The only thing about a message that a provider is told (campaigns/sending).
 PUBLIC_ID = "d"
 
@@ -48,6 +52,13 @@ def is_passing(provider: str, said: object) -> bool:
     """Whether a provider's own report (esp_event) tells of a passing bounce."""
     known = _PASSING.get(provider)
     return known is not None and isinstance(said, Mapping) and known(said)
+
+
+def _reason(provider: str, event: AnymailTrackingEvent) -> str:
+    """Why a mail did not arrive, in Anymail's words."""
+    known, said = _HARD.get(provider), event.esp_event
+    hard = known is not None and isinstance(said, Mapping) and known(said)
+    return event.reject_reason or ("bounced" if hard else "")
 
 
 def event_of(event: AnymailTrackingEvent, *, provider: str, at: datetime) -> Event:
@@ -71,7 +82,7 @@ def event_of(event: AnymailTrackingEvent, *, provider: str, at: datetime) -> Eve
         event_id=as_text(event.event_id),
         verdict=verdict,
         verdict_reasons=reasons,
-        reject_reason=event.reject_reason or "",
+        reject_reason=_reason(provider, event),
         passing=is_passing(provider, event.esp_event),
         detail={
             key: as_text(value)[:500]

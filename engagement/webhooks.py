@@ -1,7 +1,10 @@
 """The address where a provider reports: received at once, taken in afterwards."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from anymail.exceptions import AnymailWebhookValidationFailure
 from anymail.webhooks.base import AnymailCoreWebhookView
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -11,6 +14,16 @@ from engagement import inbox
 
 # Amazon's own header: SubscriptionConfirmation, UnsubscribeConfirmation.
 SNS_TYPE: Final = "x-amz-sns-message-type"
+# Providers try for three days at most; what was signed before is a replay.
+# Source: sending.md 1.8.
+SIGNED_WITHIN: Final = timedelta(hours=72)
+CLOCKS_APART_MOST: Final = timedelta(minutes=15)
+# Where a provider says when it signed. Mailgun says it in the body.
+_SIGNED_AT: Final = {
+    "sendgrid": "x-twilio-email-event-webhook-timestamp",
+    "resend": "svix-timestamp",
+}
+MAILGUN: Final = "mailgun"
 
 
 def provider_webhooks(provider: str) -> list[URLPattern]:
@@ -38,12 +51,44 @@ def _receiving(
             answer: HttpResponse = super().post(request, *given, **named)
             return answer
 
+        def run_validators(self, request: HttpRequest) -> None:
+            super().run_validators(request)
+            signed_at, _ = _signed(provider, request)
+            if signed_at and not _is_fresh(signed_at, at=timezone.now()):
+                raise AnymailWebhookValidationFailure("It was signed too long ago.")
+
         def parse_events(self, request: HttpRequest) -> list[Any]:
             if request.headers.get(SNS_TYPE, "").endswith("Confirmation"):
                 # Nothing is told: it is to be answered now, or to be asked again.
                 said: list[Any] = super().parse_events(request)
                 return said
-            inbox.keep(provider, request, at=timezone.now())
+            _, token = _signed(provider, request)
+            if not inbox.keep(provider, request, at=timezone.now(), token=token):
+                raise AnymailWebhookValidationFailure(
+                    "Its signature came with another body before."
+                )
             return []
 
     return Receiving
+
+
+def _signed(provider: str, request: HttpRequest) -> tuple[str, str]:
+    """When a provider signed, and its token if the signature covers no body.
+
+    After Anymail has found the signature in order; empty where there is none.
+    """
+    if provider != MAILGUN:
+        return request.headers.get(_SIGNED_AT.get(provider, ""), ""), ""
+    if request.content_type == "application/json":
+        signed = json.loads(request.body)["signature"]
+    else:
+        signed = request.POST
+    return str(signed["timestamp"]), str(signed["token"])
+
+
+def _is_fresh(signed_at: str, *, at: datetime) -> bool:
+    try:
+        age = at - datetime.fromtimestamp(int(signed_at), UTC)
+    except (ValueError, OverflowError, OSError):
+        return False
+    return -CLOCKS_APART_MOST <= age <= SIGNED_WITHIN

@@ -1,14 +1,19 @@
 """A sent message to Ada, without a sending engine: engagement starts where it left."""
 
+import base64
 import importlib.util
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings as django_settings
+from django.test import RequestFactory
 
 from campaigns.models import Campaign, Message, Send, SendVariant
 from campaigns.services import compile_template, starter_template
 from customers.addresses import address_wire
+from engagement.webhooks import provider_webhooks
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +72,43 @@ def message_to(send, at):
 @pytest.fixture
 def message(message_to, ada):
     return message_to(ada)
+
+
+@pytest.fixture
+def post(at):
+    """What a provider posts, by who knows the password, to an address of its own."""
+
+    def send(provider, said, *, content_type="application/json", login=None, **more):
+        (address,) = provider_webhooks(provider)
+        login = login or f"attune:{django_settings.WEBHOOK_SECRET}"
+        body = said if isinstance(said, (bytes, str)) else json.dumps(said)
+        request = RequestFactory().generic(
+            "POST",
+            f"/anymail/{provider}/tracking/",
+            body,
+            content_type=content_type,
+            headers={
+                "Authorization": f"Basic {base64.b64encode(login.encode()).decode()}",
+                **more,
+            },
+        )
+        return address.callback(request)
+
+    return send
+
+
+@pytest.fixture
+def sendgrid():
+    """One event as SendGrid reports it; several make a call."""
+
+    def sendgrid(number, event="delivered", **more):
+        return {
+            "event": event,
+            "email": f"p{number}@example.com",
+            "sg_message_id": f"m{number}",
+            "smtp-id": f"<m{number}>",
+            "sg_event_id": f"e{number}{event}",
+            "timestamp": 1461095246 + number,
+        } | more
+
+    return sendgrid
