@@ -2,11 +2,14 @@
 
 import io
 import itertools
+import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
@@ -315,3 +318,23 @@ def test_a_maildir_loses_no_mail_while_the_database_is_away(
 def test_a_folder_that_is_no_maildir_is_told(tmp_path):
     with pytest.raises(CommandError, match="no Maildir"):
         call_command("take_bounce", maildir=tmp_path)
+
+
+@pytest.mark.slow
+def test_a_process_that_finds_no_database_asks_for_the_mail_again(tmp_path, mails):
+    key = "a tracking key of this test"
+    environment = os.environ | {
+        "ATTUNE_DATA_DIR": str(tmp_path),
+        "ATTUNE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nowhere",
+        "ATTUNE_TRACKING_KEYS": key,
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "take_bounce"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        input=mails.report(PATH.of(7, [key])),
+        capture_output=True,
+    )
+    assert done.returncode == 75
+    assert b"Traceback" not in done.stderr
+    assert b"@" not in done.stderr

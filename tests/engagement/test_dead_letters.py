@@ -27,6 +27,16 @@ def test_one_malformed_event_costs_none_of_the_others(post, sendgrid):
     assert WebhookCall.objects.get().done_at is not None
 
 
+def test_of_five_hundred_events_one_malformed_one_is_a_letter(post, sendgrid):
+    events = [sendgrid(number) for number in range(499)]
+    events.insert(250, {"event": "bounce", "timestamp": "soon"})
+    assert post("sendgrid", events).status_code == 200
+    inbox.take_in_open(at=datetime.now(UTC))
+    assert TrackingEvent.objects.count() == 499
+    assert DeadLetter.objects.get().place == 250
+    assert WebhookCall.objects.get().done_at is not None
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[1", b"\xff\xfe", b"null", b"7", b'{"a": [1], "b": [2]}']
 )
