@@ -1,6 +1,6 @@
 """What a mail that came back says: not delivered, not yet, or nothing of both. Pure.
 
-flufl.bounce knows how some sixty mail systems write it. What it can't tell is whose
+flufl.bounce knows how dozens of mail systems write it. What it can't tell is whose
 fault it is: that stands in the status codes of RFC 3464, where there are any.
 """
 

@@ -46,12 +46,11 @@ def read_return_path(written: str) -> ReturnPath:
     """
     local, _, domain = written.strip().rpartition("@")
     # InvalidAddress is a ValueError.
-    wire_local, _, wire_domain = address_wire(f"{local or 'x'}@{domain}").rpartition(
-        "@"
-    )
+    wire = address_wire(f"{local or 'x'}@{domain}")
     most = LOCAL_CHARACTERS - TOKEN_CHARACTERS - len(DELIMITER)
     if len(local) > most or DELIMITER in local:
         raise ValueError(f"A local part has {most} characters at most, and no plus.")
+    wire_local, _, wire_domain = wire.rpartition("@")
     return ReturnPath(wire_local if local else "", wire_domain)
 
 
