@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from queue import SimpleQueue
 from typing import Final
 
 from django.conf import settings
@@ -236,8 +237,17 @@ def run_forever(stop: threading.Event) -> None:
 
 def stop_on_signals(stop: threading.Event) -> None:
     """SIGTERM and Ctrl-C end the engine after the batch at hand."""
+    # Not set by the handler itself: it may interrupt stop.wait() while that holds the
+    # lock that set() needs, and nothing would ever end. put() is made for handlers.
+    asked: SimpleQueue[None] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: asked.put(None))
+
+    def hear() -> None:
+        asked.get()
+        stop.set()
+
+    threading.Thread(target=hear, name="stop", daemon=True).start()
 
 
 def _from(at: datetime) -> Callable[[], datetime]:

@@ -1,3 +1,4 @@
+import os
 import signal
 import sqlite3
 import subprocess
@@ -133,6 +134,19 @@ def test_the_command_says_which_setting_is_wrong(world, campaign, at, settings):
     settings.PROVIDER = "carrier pigeon"
     with pytest.raises(CommandError, match="ATTUNE_PROVIDER needs one of"):
         call_command("run_engine", "--once")
+
+
+def test_a_stop_is_heard_while_the_engine_is_about_to_wait():
+    kept = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    stop = threading.Event()
+    engine.stop_on_signals(stop)
+    try:
+        with stop._cond:  # as stop.wait() holds it before and after it sleeps
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(10)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def test_sigterm_ends_a_running_engine_cleanly(sqlite_shop):
