@@ -1,4 +1,4 @@
-"""Named places where a test may kill the process, to prove what a crash leaves behind.
+"""Named places where a test may kill or freeze the process, to prove what that leaves.
 
 Honoured only where ATTUNE_CRASH_TESTS says so beside ATTUNE_CRASH_AT: no deployment
 sets either.
@@ -18,8 +18,8 @@ _passed = 0
 
 
 def reached(point: str) -> None:
-    """Die here by SIGKILL when a test asked for it: "after_intent" or "after_intent:3"
-    for the third time the point is passed."""
+    """Die here when a test asked for it: "after_intent" or "after_intent:3" for the
+    third time the point is passed. By SIGKILL, or what ATTUNE_CRASH_BY names."""
     wanted = os.environ.get("ATTUNE_CRASH_AT")
     if wanted is None or os.environ.get("ATTUNE_CRASH_TESTS") != "yes":
         return
@@ -28,5 +28,6 @@ def reached(point: str) -> None:
         return
     global _passed
     _passed += 1
-    if _passed >= int(times or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+    if _passed == int(times or 1):
+        by = os.environ.get("ATTUNE_CRASH_BY", "SIGKILL")
+        os.kill(os.getpid(), signal.Signals[by])

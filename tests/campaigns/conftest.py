@@ -5,9 +5,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -18,10 +16,10 @@ import pytest
 from campaigns.sending.channels import NOT_REACHED, STOPS, Outgoing, Receipt, Result
 from campaigns.sending.channels.anymail import AnymailChannel
 from campaigns.sending.protocol import Lane
+from tests.campaigns.chaos.nursery import Nursery
+from tests.campaigns.chaos.shops import Shop, fresh_postgres
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-POSTGRES = "postgresql://postgres@127.0.0.1:5432"
 
 
 @pytest.fixture(scope="session")
@@ -108,86 +106,48 @@ def lane(channel: TellingChannel) -> Lane:
     return Lane("bulk", channel, "test")
 
 
-class Shop:
-    """A database and an outbox of their own, used by real processes."""
-
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self.folder = folder
-        self.env = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("ATTUNE_")
-        } | {
-            "ATTUNE_DATA_DIR": str(folder),
-            "ATTUNE_DATABASE_URL": database_url,
-            # Some of these processes live by the real clock.
-            "ATTUNE_QUIET_HOURS": "",
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "PYTHONPATH": str(ROOT),
-        }
-
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(HERE / "world.py"), *arguments],
-            cwd=ROOT,
-            env={**self.env, **env},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str, **env: str) -> Any:
-        """The JSON it printed; None when it was killed on the way."""
-        process = self.start(*arguments, **env)
-        out, _ = process.communicate(timeout=120)
-        if process.returncode:
-            assert process.returncode == -9, f"{arguments} ended {process.returncode}"
-            return None
-        return json.loads(out)
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Where processes are forked; see chaos/nursery.py."""
+    found = Nursery()
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")
-def _built_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _built_sqlite(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Path:
     folder = tmp_path_factory.mktemp("shop")
-    Shop(folder, f"sqlite:///{folder / 'shop.sqlite3'}").run("build", "40")
+    Shop(nursery, folder, f"sqlite:///{folder / 'shop.sqlite3'}").run("build", "40")
     return folder
 
 
 @pytest.fixture
-def sqlite_shop(_built_sqlite: Path, tmp_path: Path) -> Shop:
+def sqlite_shop(_built_sqlite: Path, tmp_path: Path, nursery: Nursery) -> Shop:
     """Forty customers and a send that is due, in a SQLite file."""
     folder = tmp_path / "shop"
     shutil.copytree(_built_sqlite, folder)
-    return Shop(folder, f"sqlite:///{folder / 'shop.sqlite3'}")
+    return Shop(nursery, folder, f"sqlite:///{folder / 'shop.sqlite3'}")
 
 
-@pytest.fixture
-def postgres_shop(tmp_path: Path) -> Iterator[Shop]:
-    """The same in a PostgreSQL database of its own."""
+@pytest.fixture(scope="session")
+def _built_postgres(
+    tmp_path_factory: pytest.TempPathFactory, nursery: Nursery
+) -> Iterator[Shop]:
     with fresh_postgres() as url:
-        shop = Shop(tmp_path, url)
+        shop = Shop(nursery, tmp_path_factory.mktemp("shop"), url)
         shop.run("build", "40")
         yield shop
 
 
-class fresh_postgres:
-    """A new database, dropped at the end."""
-
-    def __init__(self) -> None:
-        self.name = f"campaigns_{uuid.uuid4().hex[:12]}"
-
-    def __enter__(self) -> str:
-        self._execute(f'CREATE DATABASE "{self.name}"')
-        return f"{POSTGRES}/{self.name}"
-
-    def __exit__(self, *_: object) -> None:
-        self._execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
-
-    @staticmethod
-    def _execute(statement: str) -> None:
-        import psycopg
-
-        with psycopg.connect(f"{POSTGRES}/postgres", autocommit=True) as connection:
-            connection.execute(statement)
+@pytest.fixture
+def postgres_shop(
+    _built_postgres: Shop, tmp_path: Path, nursery: Nursery
+) -> Iterator[Shop]:
+    """The same in a PostgreSQL database of its own."""
+    with fresh_postgres(like=_built_postgres.database_url) as url:
+        folder = tmp_path / "shop"
+        shutil.copytree(_built_postgres.folder, folder)
+        yield Shop(nursery, folder, url)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

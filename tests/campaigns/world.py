@@ -1,12 +1,16 @@
 """A small shop with a campaign, for tests in this process and in processes of its own.
 
-As a script, with ATTUNE_DATA_DIR and the like set: `world.py build 40`, `world.py
-engine [minutes ahead]`, `world.py claim`, `world.py state`; each prints one line of
-JSON.
+main() does one thing in a process of its own, which chaos/nursery.py forks:
+["build", "40"], ["engine", "minutes ahead"], ["claim"], ["state"] and so on; what it
+returns can be written as JSON.
 """
 
+import importlib
 import json
-import sys
+import os
+import random
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -194,23 +198,138 @@ def _who() -> list[list[str]]:
     return sorted(map(list, Message.objects.values_list(*fields)))
 
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    import django
+def _work() -> None:
+    """Send like run_engine until SIGTERM, with the pauses that WORLD_SET shortens."""
+    from campaigns.sending.engine import run_forever, stop_on_signals
 
-    django.setup()
-    command, *arguments = sys.argv[1:]
-    result: Any
-    if command == "build":
-        result = _build(int(arguments[0]))
-    elif command == "engine":
-        result = _engine(float(arguments[0]) if arguments else 0.0)
-    elif command == "cut":
-        result = _cut(int(arguments[0]))
-    elif command == "claim":
-        result = _claim()
-    elif command == "who":
-        result = _who()
+    stop = threading.Event()
+    stop_on_signals(stop)
+    run_forever(stop)
+
+
+def _progress() -> dict[str, Any]:
+    """The numbers that a marketer is shown."""
+    from django.utils import timezone
+
+    from campaigns.models import Send
+    from campaigns.services import send_progress
+
+    shown = send_progress(Send.objects.get(), at=timezone.now())
+    return {
+        name: getattr(shown, name)
+        for name in (
+            "audience", "accepted", "handing_over", "in_doubt", "not_sent", "waiting",
+        )
+    }  # fmt: skip
+
+
+def _decide(what: str) -> str:
+    """A person presses pause, resume or cancel; the state that comes of it."""
+    from django.utils import timezone
+
+    from campaigns import services
+    from campaigns.errors import WrongState
+    from campaigns.models import Send
+
+    act = getattr(services, f"{what}_send")
+    try:
+        return str(act(Send.objects.get(), at=timezone.now()).state)
+    except WrongState:
+        return str(Send.objects.get().state)
+
+
+def _unsubscribe(count: int, seed: int, seconds: float) -> list[list[Any]]:
+    """So many people follow the link in their mail, one after the other, over so many
+    seconds: who, when it was answered (Unix time), and if their mail still waited."""
+    from django.conf import settings
+    from django.test import Client
+
+    from campaigns.content.links import Links
+    from campaigns.models import Message
+
+    rows = list(Message.objects.order_by("pk").values_list("public_id", "address_wire"))
+    done: list[list[Any]] = []
+    for public_id, address in random.Random(seed).sample(rows, min(count, len(rows))):
+        link = Links("http://127.0.0.1", public_id, settings.TRACKING_KEYS).unsubscribe
+        path = link.removeprefix("http://127.0.0.1")
+        answer = Client(HTTP_HOST="127.0.0.1").post(
+            path, {"List-Unsubscribe": "One-Click"}
+        )
+        if answer.status_code == 200:
+            state = Message.objects.values_list("state", flat=True).get(
+                public_id=public_id
+            )
+            done.append([address, time.time(), state == "waiting"])
+        time.sleep(seconds / count)
+    return done
+
+
+def _post(path: str) -> int:
+    """Post each line of this file as a report of the provider; how many were taken."""
+    from django.conf import settings
+    from django.test import Client
+
+    client = Client(HTTP_HOST="127.0.0.1")
+    taken = 0
+    for line in Path(path).read_text().splitlines():
+        answer = client.post(
+            "/anymail/postmark/tracking/",
+            line,
+            content_type="application/json",
+            headers={"Authorization": _basic(settings.ANYMAIL["WEBHOOK_SECRET"])},
+        )
+        taken += answer.status_code == 200
+    return taken
+
+
+def _basic(login: str) -> str:
+    from base64 import b64encode
+
+    return f"Basic {b64encode(login.encode()).decode()}"
+
+
+def _set_as_told() -> None:
+    """Shorten what would take minutes: {"module.NAME": value}."""
+    for name, value in json.loads(os.environ.get("WORLD_SET", "{}")).items():
+        module, _, constant = name.rpartition(".")
+        found = importlib.import_module(module)
+        assert hasattr(found, constant), f"There is no {name} any more."
+        setattr(found, constant, value)
+    name, _, number = os.environ.get("WORLD_SQLITE", "").partition("=")
+    if name:
+        _limit_sqlite(name, float(number))
+
+
+def _limit_sqlite(name: str, number: float) -> None:
+    """How long a connection waits for its turn, or how many pages there may be."""
+    from django.db import connection
+
+    options = connection.settings_dict["OPTIONS"]
+    if name == "timeout":
+        options["timeout"] = number
     else:
-        result = _state()
-    sys.stdout.write(json.dumps(result))
+        options["init_command"] += f"PRAGMA {name}={number:.0f};"
+
+
+COMMANDS = {
+    "build": lambda count: _build(int(count)),
+    "engine": lambda ahead="0": _engine(float(ahead)),
+    "cut": lambda pieces: _cut(int(pieces)),
+    "claim": _claim,
+    "who": _who,
+    "state": _state,
+    "work": _work,
+    "progress": _progress,
+    "decide": _decide,
+    "unsubscribe": lambda count, seed, seconds: _unsubscribe(
+        int(count), int(seed), float(seconds)
+    ),
+    "post": _post,
+}
+
+
+def main(arguments: list[str]) -> Any:
+    """Do one of COMMANDS."""
+    command, *rest = arguments
+    _set_as_told()
+    return COMMANDS[command](*rest)

@@ -1,4 +1,3 @@
-import json
 from datetime import timedelta
 from itertools import chain
 
@@ -64,6 +63,6 @@ def test_a_batch_taken_twice_has_another_fence(batches, at):
 def test_processes_side_by_side_never_claim_the_same_batch(shop):
     shop.run("cut", "40")
     workers = [shop.start("claim") for _ in range(4)]
-    taken = [json.loads(one.communicate(timeout=60)[0])["taken"] for one in workers]
+    taken = [one.answer()["taken"] for one in workers]
     together = list(chain.from_iterable(taken))
     assert len(together) == len(set(together)) == 40

@@ -1,0 +1,72 @@
+"""A provider on this machine, and shops of which every batch has two mails."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns.chaos.arena import Arena
+from tests.campaigns.chaos.loopback import Provider
+from tests.campaigns.chaos.nursery import Nursery
+from tests.campaigns.chaos.shops import Shop, fresh_postgres, shortened
+
+PEOPLE = 200
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    found = Provider(delay_seconds=0.005)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def _crowd_sqlite(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Shop:
+    folder = tmp_path_factory.mktemp("crowd")
+    shop = Shop(nursery, folder, f"sqlite:///{folder / 'shop.sqlite3'}")
+    shop.run("build", str(PEOPLE), **shortened())
+    return shop
+
+
+@pytest.fixture(scope="session")
+def _crowd_postgres(
+    tmp_path_factory: pytest.TempPathFactory, nursery: Nursery
+) -> Iterator[Shop]:
+    with fresh_postgres() as url:
+        shop = Shop(nursery, tmp_path_factory.mktemp("crowd"), url)
+        shop.run("build", str(PEOPLE), **shortened())
+        yield shop
+
+
+@pytest.fixture
+def crowd_sqlite(_crowd_sqlite: Shop, tmp_path: Path) -> Shop:
+    """Two hundred customers and a send that is not due yet."""
+    folder = tmp_path / "crowd"
+    shutil.copytree(_crowd_sqlite.folder, folder)
+    url = f"sqlite:///{folder / 'shop.sqlite3'}"
+    return Shop(_crowd_sqlite.nursery, folder, url)
+
+
+@pytest.fixture
+def crowd_postgres(_crowd_postgres: Shop, tmp_path: Path) -> Iterator[Shop]:
+    with fresh_postgres(like=_crowd_postgres.database_url) as url:
+        folder = tmp_path / "crowd"
+        shutil.copytree(_crowd_postgres.folder, folder)
+        yield Shop(_crowd_postgres.nursery, folder, url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def crowd(request: pytest.FixtureRequest) -> Shop:
+    found: Shop = request.getfixturevalue(f"crowd_{request.param}")
+    return found
+
+
+@pytest.fixture
+def arena(crowd: Shop, provider: Provider) -> Iterator[Arena]:
+    """The same on both databases; its send is due."""
+    crowd.due_now()
+    found = Arena(crowd, provider)
+    yield found
+    for worker in list(found.workers):
+        found.kill(worker)

@@ -1,0 +1,51 @@
+"""Processes die, or stand still, at any instant: sending.md 7.2, F5 and F12."""
+
+import signal
+import time
+
+import pytest
+
+from tests.campaigns.chaos.arena import kill_at_random
+
+KILLS = 30
+POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
+# Twenty seeds, the databases in turn.
+SEEDS = [
+    pytest.param(*database.values, seed, marks=database.marks)
+    for seed in range(20)
+    for database in [(pytest.param("sqlite"), POSTGRES)[seed % 2]]
+]
+LEASE_SECONDS = 2.0
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(("crowd", "seed"), SEEDS, indirect=["crowd"])
+def test_thirty_kills_over_a_hundred_batches_lose_nobody_and_mail_nobody_twice(
+    arena, seed
+):
+    kill_at_random(arena, kills=KILLS, seed=seed)
+    sums = arena.finish()
+    assert sums.messages["accepted"] + sums.messages["in_doubt"] == sums.audience
+    assert sums.messages["in_doubt"] <= KILLS
+
+
+@pytest.mark.parametrize(("point", "taken"), [("after_intent", 0), ("after_accept", 1)])
+def test_a_worker_that_stands_still_past_its_lease_sends_and_writes_nothing(
+    arena, point, taken
+):
+    """Before the call the last gate drops its group; after it the fence refuses its
+    outcome."""
+    [frozen] = arena.work(
+        ATTUNE_CRASH_AT=point, ATTUNE_CRASH_BY="SIGSTOP", ATTUNE_CRASH_TESTS="yes"
+    )
+    arena.wait_until(lambda _: frozen.stopped())
+    assert len(arena.provider.ledger) == taken
+    time.sleep(LEASE_SECONDS)
+    arena.work()
+    arena.wait_until(lambda sums: sums.send == "sent")
+    frozen.send_signal(signal.SIGCONT)
+    sums = arena.finish()
+    assert sums.messages == {"accepted": sums.audience - 1, "in_doubt": 1}
+    assert sums.taken == sums.audience - 1 + taken
+    assert "its lease ran out" in frozen.errors()
