@@ -4,6 +4,7 @@ Ids only, early acknowledgement, no results. A task that is lost or doubled chan
 nothing: the next tick finds the work in the database.
 """
 
+import mmap
 import os
 import socket
 import time
@@ -32,6 +33,13 @@ wake = partial(
 
 _channels: dict[int, Channel] = {}
 _lanes: dict[str, Lane] = {}
+# One byte that a worker shares with the processes it has forked: 1 once it shuts down.
+_shutting_down = mmap.mmap(-1, 1)
+
+
+def shut_down() -> None:
+    """This worker ends: tasks stop between two batches. Good in a signal handler."""
+    _shutting_down[0] = 1
 
 
 @shared_task(ignore_result=True)
@@ -97,12 +105,15 @@ def _lane(name: str) -> Lane:
 
 
 class _Urgent:
-    """Does mail about an order wait, so that mail to many makes room for it?"""
+    """Does the worker end, or mail about an order wait, so that mail to many makes
+    room for it?"""
 
     def __init__(self, lane: str) -> None:
         self._bulk, self._asked_at = lane == BULK, time.monotonic()
 
     def __call__(self) -> bool:
+        if _shutting_down[0]:
+            return True
         if not self._bulk or time.monotonic() - self._asked_at < engine.LANE_SECONDS:
             return False
         self._asked_at = time.monotonic()

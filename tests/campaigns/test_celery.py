@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from kombu import Connection
 
+from tests.campaigns.chaos.loopback import Provider
+
 ROOT = Path(__file__).resolve().parents[2]
 CUSTOMERS = "40"
 PATIENCE_SECONDS = 90
@@ -106,8 +108,7 @@ def _forget_queues(cluster, broker):
 
 
 def due_now(shop):
-    """The send is of some day in the past: make it due now."""
-    execute(shop, "UPDATE campaigns_send SET scheduled_at = now()")
+    shop.due_now()
 
 
 def execute(shop, statement):
@@ -155,3 +156,22 @@ def test_a_worker_killed_in_the_middle_mails_nobody_twice(cluster):
     assert len(state["messages"]) == int(CUSTOMERS)
     accepted = {one for one, where in state["messages"].items() if where == "accepted"}
     assert accepted <= {name.removesuffix(".eml") for name in state["outbox"]}
+
+
+def test_a_worker_that_is_told_to_end_stops_after_the_batch_at_hand(cluster):
+    """Forty mails of a third of a second, in batches; a pump would go on with all."""
+    provider = Provider(delay_seconds=0.3)
+    due_now(cluster.shop)
+    worker = cluster.worker(**provider.settings(timeout_seconds=5))
+    beat = cluster.beat()
+    try:
+        cluster.wait_until(lambda _: provider.ledger)
+        os.killpg(beat.pid, signal.SIGKILL)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+    finally:
+        provider.close()
+    state = cluster.shop.run("state")
+    assert "waiting" in state["batches"]
+    assert set(state["batches"]) <= {"waiting", "done"}
+    assert set(state["messages"].values()) == {"waiting", "accepted"}
