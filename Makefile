@@ -4,7 +4,12 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ON ?= -n 2 --dist loadfile
 
-.PHONY: demo test bench lint constraints clean
+MINUTES ?= 5
+SEED ?= 1
+CUSTOMERS ?= 100000
+DATABASE ?= sqlite
+
+.PHONY: demo test chaos bench lint constraints clean
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -42,6 +47,11 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.dev
 	@$(PY) -m pytest -q $(ON) -m "not slow and not browser"
+
+# A large campaign while everything goes wrong; 1 where somebody was lost or mailed twice.
+chaos: $(VENV)/.dev
+	@$(PY) tests/campaigns/chaos/run.py --minutes $(MINUTES) --seed $(SEED) \
+	  --customers $(CUSTOMERS) --on $(DATABASE)
 
 bench: $(VENV)/.dev
 	@for file in $(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py)); do \
