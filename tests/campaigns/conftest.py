@@ -1,7 +1,6 @@
 """A shop with a campaign, a channel that answers as told, processes of their own."""
 
 import importlib.util
-import json
 import re
 import shutil
 import sys
