@@ -104,9 +104,9 @@ LOGIN_REDIRECT_URL = "admin:index"
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = env.text("ATTUNE_TIME_ZONE", "UTC")
-# When customers sleep, by the clock where they live: no promotion goes out then.
 # A ticket answered later counts against us.
 ANSWER_HOURS = env.integer("ATTUNE_ANSWER_HOURS", 48, least=1, most=720)
+# When customers sleep, by the clock where they live: no promotion goes out then.
 QUIET_HOURS = env.quiet_hours("ATTUNE_QUIET_HOURS", "21:00-08:00")
 USE_I18N = True
 USE_TZ = True

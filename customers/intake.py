@@ -278,17 +278,18 @@ class Intake:
                 for (pk, kind, key), row in named
             ),
         )
-        if _add_answers(named) or added:
+        answered = _add_answers(named)
+        if answered or added:
             tell_recorded(
                 [
                     Recorded(
-                        pk,
-                        str(kind),
+                        name[0],
+                        str(row.kind),
                         row.rating,
                         waits_to_be_read=bool(row.text or row.subject),
-                        answered=row.answered_at is not None,
+                        answered=name in answered,
                     )
-                    for (pk, kind, _), row in named
+                    for name, row in named
                 ]
             )
         return added
@@ -343,23 +344,28 @@ def _unlikely_answer(answered: datetime, asked: datetime, *, at: datetime) -> st
     return ""
 
 
-def _add_answers(named: Sequence[tuple[tuple[int, str, str], InteractionRow]]) -> int:
-    """When the shop answered what is known already and had no answer yet."""
-    when = connection.ops.adapt_datetimefield_value
-    answers = [
-        (when(row.answered_at), pk, str(kind), key)
-        for (pk, kind, key), row in named
-        if row.answered_at is not None
-    ]
+Name = tuple[int, str, str]
+
+
+def _add_answers(named: Sequence[tuple[Name, InteractionRow]]) -> set[Name]:
+    """When the shop answered what is known already and had no answer; returns which."""
+    answers = {
+        name: row.answered_at for name, row in reversed(named) if row.answered_at
+    }
     if not answers:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "UPDATE customers_interaction SET answered_at = %s WHERE customer_id = %s "
-            "AND kind = %s AND key = %s AND answered_at IS NULL",
-            answers,
-        )
-        return int(cursor.rowcount)
+        return set()
+    open_ones = Interaction.objects.filter(
+        customer_id__in={pk for pk, _, _ in answers},
+        key__in={key for _, _, key in answers},
+        answered_at=None,
+    )
+    filled = set[Name]()
+    for one in open_ones.only("customer_id", "kind", "key"):
+        name = (one.customer_id, one.kind, one.key)
+        if name in answers:
+            filled.add(name)
+            Interaction.objects.filter(pk=one.pk).update(answered_at=answers[name])
+    return filled
 
 
 def insert_ignoring(

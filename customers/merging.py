@@ -1,5 +1,6 @@
 """Two customers who are one person become one; what either refused stays refused."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -40,6 +41,7 @@ def merge_customers(
     merging = Merging(kept, other, by, at, _same(kept, other))
     for move in MOVE:
         move(merging)
+    _keep_answers(kept, merging.same)
     Interaction.objects.filter(pk__in=merging.same).delete()
     Interaction.objects.filter(customer=other).update(customer=kept)
     _move_consents(kept, other, at=at)
@@ -53,6 +55,15 @@ def merge_customers(
     tell_changed([kept.pk])
     other.delete()
     return merged
+
+
+def _keep_answers(kept: Customer, same: Collection[int]) -> None:
+    """When the shop answered is not lost with the row that knew it."""
+    answered = Interaction.objects.filter(pk__in=same, answered_at__isnull=False)
+    for kind, key, moment in answered.values_list("kind", "key", "answered_at"):
+        Interaction.objects.filter(
+            customer=kept, kind=kind, key=key, answered_at=None
+        ).update(answered_at=moment)
 
 
 def _locked(kept: Customer, other: Customer) -> tuple[Customer, Customer]:

@@ -95,11 +95,16 @@ def record_events(events: Sequence[Event], *, at: datetime) -> list[TrackingEven
     with transaction.atomic():
         new = _store(events, messages)
         fold_engagement({row.message_id for row, _ in new if row.message_id})
+        clicks = []
         for row, event in new:
-            if row.message is not None:
-                _act(row.message, event, at=at)
-            else:
+            if row.message is None:
                 heed_address(event, at=at)
+                continue
+            _act(row.message, event, at=at)
+            if event.event_type == CLICKED and event.verdict in BY_PEOPLE:
+                clicks.append(_click(row.message, event))
+        # Together: customers and what is new of them are locked by id, not as told.
+        record_interactions(clicks, source="tracking", at=at, basis=None)
     return [row for row, _ in new]
 
 
@@ -223,10 +228,6 @@ def _act(message: Message, event: Event, *, at: datetime) -> None:
     if message.state in open_states and _proves_acceptance(event):
         confirm_accepted(message.public_id, at=at)
     _heed_message(message, event, at=at)
-    if event.event_type == CLICKED and event.verdict in BY_PEOPLE:
-        record_interactions(
-            [_click(message, event)], source="tracking", at=at, basis=None
-        )
 
 
 def _heed_message(message: Message, event: Event, *, at: datetime) -> None:

@@ -71,7 +71,7 @@ class CustomerMap:
     at_home: float | None
     unknown: int
     objected: int
-    # In a segment by ratings and returns alone: no text, no place.
+    # In a segment by what they did alone: no text, no place.
     wordless: int
 
 

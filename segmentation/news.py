@@ -128,7 +128,8 @@ def carry_over(run: SegmentationRun, before: SegmentationRun) -> None:
     Read anew by the next fold, from there on: else the history would tell of a way back
     and forth that nobody went.
     """
-    unread = News.objects.exclude(seen_by=run).order_by("pk")
+    # Not of those who only came by: that is folded into where the new run has them.
+    unread = News.objects.filter(habits_only=False).exclude(seen_by=run).order_by("pk")
     last = 0
     while ids := list(unread.filter(pk__gt=last).values_list("pk", flat=True)[:CHUNK]):
         last = ids[-1]

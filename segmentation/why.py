@@ -97,7 +97,9 @@ def explain(membership: Membership) -> Explanation | None:
         found.total,
         _own_share(texts, model),
         len(texts),
-        read_as.key == "neutral" and bool((deeds.code == _SELDOM).any()),
+        read_as.key == "neutral"
+        and float(found.of_texts.sum()) > 0
+        and bool((deeds.code == _SELDOM).any()),
     )
 
 

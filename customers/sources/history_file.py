@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from html import unescape
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -198,16 +198,23 @@ class HistoryFile(Reading):
                 "put quotes around cells that hold the delimiter",
             )
         facts: dict[str, Any] = {}
+        days: set[str] = set()
         for field, position, read in self._plan:
             cell = cells[position].strip()
             try:
                 if cell:
                     facts[field] = read(cell)
+                    days.add(field if ":" not in cell else "")
                 elif field in REQUIRED:
                     raise BadValue("is empty, and every row needs it")
             except BadValue as problem:
                 name = self._names[position]
                 return RefusedRow(line, name, shortened(cell), str(problem))
+        if "answered_at" in days:
+            # Only the day is told: on that of the question it came after it.
+            asked, answered = facts["occurred_at"], facts["answered_at"]
+            if timedelta(0) < asked - answered < timedelta(days=1):
+                facts["answered_at"] = asked
         key = facts.pop("interaction_id", "")
         row = InteractionRow(
             **facts,

@@ -228,15 +228,23 @@ def fit_model(
 def _learn_deeds(
     texts: Texts, deeds: Deeds, density: FloatArray, shares: FloatArray
 ) -> FloatArray:
-    """What deeds are worth here: expectation maximisation with texts held fixed."""
+    """What deeds are worth here: expectation maximisation with texts held fixed.
+
+    Only from those of whom more is known than how often they come: the many who never
+    wrote would say that habits tell nothing.
+    """
     n = texts.n_customers
     told = evidence_of_texts(density, texts.customer, texts.weight, n)
+    heard = np.zeros(n, bool)
+    heard[texts.customer] = True
+    heard[deeds.customer[weight_alone(deeds) > 0]] = True
+    from_whom = heard[deeds.customer]
     table = start_shares()
     for _ in range(DEED_ROUNDS):
         said = log_evidence(table, shares)[deeds.code]
         done = sum_by(deeds.customer, DEED_WEIGHT[deeds.code, None] * said, n)
         belief = posterior(told + done, shares, 1.0)
-        table = learn_shares(deeds.code, belief[deeds.customer])
+        table = learn_shares(deeds.code[from_whom], belief[deeds.customer[from_whom]])
     return table
 
 

@@ -42,17 +42,17 @@ DEEDS: Final[dict[str, Deed]] = {
     # As a low rating, half as much.
     "late answer": Deed("waited long for an answer", _LOW_RATING, weight=0.5),
     "low engagement": Deed(
-        "clicks, replies, visits and orders less than most here",
+        "seldom or never clicks, replies, visits or orders",
         (0.45, 0.25, 0.40, 0.10, 0.15, 0.15, 0.65),
         tells_alone=False,
     ),
     "middling engagement": Deed(
-        "clicks, replies, visits and orders about as often as most here",
+        "clicks, replies, visits and orders neither seldom nor often",
         (0.35, 0.45, 0.40, 0.35, 0.40, 0.45, 0.27),
         tells_alone=False,
     ),
     "high engagement": Deed(
-        "clicks, replies, visits and orders more than most here",
+        "often clicks, replies, visits and orders",
         (0.20, 0.30, 0.20, 0.55, 0.45, 0.40, 0.08),
         tells_alone=False,
     ),

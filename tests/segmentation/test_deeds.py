@@ -11,7 +11,7 @@ from segmentation.clustering.model import SegmentModel
 from segmentation.deeds import load_deeds, load_habits, tell_deeds
 from segmentation.folding import fold_news
 from segmentation.frames import load_people
-from segmentation.models import Membership
+from segmentation.models import Membership, News
 from segmentation.profile.behaviour import DEEDS, Terms
 from segmentation.profile.habits import Thirds
 from segmentation.services import memberships_of, published_run, refresh_segments
@@ -154,6 +154,16 @@ def test_indifferent_is_who_writes_to_the_point_and_never_comes(lively_shop):
     assert not found[lively_shop[trusting_idle].pk]
 
 
+def test_who_never_wrote_is_not_called_indifferent(lively_shop, did, shop, at):
+    (ann,) = shop.add(1)
+    for days_ago in (90, 60, 30, 1):
+        did(ann, days_ago, "survey", rating=3)
+    refresh_segments(at=at)
+    place = memberships_of([ann.pk])[ann.pk]
+    assert place.segment.key == "neutral"
+    assert not explain(place).indifferent
+
+
 def test_whoever_only_clicks_stays_unknown(lively_shop, shop, did, at):
     (ann,) = shop.add(1)
     for days_ago in range(1, 100):
@@ -213,3 +223,20 @@ def test_an_answer_is_filled_in_once_and_never_changed(shop, did, at):
         again = replace(asked, answered_at=answered)
         record_interactions([again], source="test", at=at)
     assert ann.interactions.get().answered_at == first
+
+
+def test_a_merge_keeps_the_answer_that_one_of_the_two_had(shop, did, at, admin_user):
+    ann, twin = shop.add(2)
+    answered = at - timedelta(days=2)
+    did(ann, 9, "ticket", key="T1")
+    did(twin, 9, "ticket", key="T1", answered_at=answered)
+    merge_customers(ann, twin, by=admin_user, at=at)
+    assert ann.interactions.get().answered_at == answered
+
+
+def test_an_answer_known_already_is_no_news(shop, did, at):
+    (ann,) = shop.add(1)
+    asked = did(ann, 9, "ticket", key="T1", answered_at=at, text="Hello?")
+    News.objects.all().delete()
+    record_interactions([asked], source="again", at=at)
+    assert not News.objects.exists()

@@ -48,6 +48,13 @@ def test_when_a_ticket_was_answered_is_a_moment_in_the_zone_given():
     assert read_one("answered_at", "").answered_at is None
 
 
+def test_a_day_alone_is_not_before_the_question_of_that_day():
+    # Asked at 10:00 of it.
+    row = read_one("answered_at", "2024-01-31")
+    assert row.answered_at == row.occurred_at
+    assert read_one("answered_at", "2024-01-30").answered_at < row.occurred_at
+
+
 def test_an_answer_does_not_make_a_ticket_another_one():
     answered = read_one("answered_at", "2024-02-01T12:00Z")
     assert answered.key == read_one("answered_at", "").key
