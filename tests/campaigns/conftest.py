@@ -143,7 +143,7 @@ def postgres_shop(
 ) -> Iterator[Shop]:
     """The same in a PostgreSQL database of its own."""
     with fresh_postgres(like=_built_postgres.database_url) as url:
-        folder = tmp_path / "shop"
+        folder = tmp_path / "postgres_shop"
         shutil.copytree(_built_postgres.folder, folder)
         yield Shop(nursery, folder, url)
 

@@ -13,7 +13,7 @@ from tests.campaigns.chaos.arena import Arena
 from tests.campaigns.chaos.servers import OwnPostgres
 from tests.campaigns.chaos.shops import Shop, fresh_postgres, shortened
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 TAKEN_FIRST = {"after_accept", "inside_outcome"}
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -11,7 +11,7 @@ from tests.campaigns.chaos.shops import shortened
 WORKERS = 3
 FEW = 3
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
 
 def first(count, mode):
