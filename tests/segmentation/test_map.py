@@ -87,7 +87,7 @@ def test_a_dot_is_a_link_with_a_name_and_the_table_has_the_numbers(admin_client,
     assert f'aria-label="{people[0]}: Trusting, quite sure"' in text
     assert "5 customers of whom too little is known" in text
     assert "among them 1 who objected" in text
-    assert "1 known by ratings and returns alone" in text
+    assert "1 known by ratings, returns or late answers alone" in text
     row = text[text.index('id="places"') :]
     assert '<td class="num" data-l="Customers">31</td>' in row
     assert '<td class="num" data-l="Drawn">30</td>' in row
