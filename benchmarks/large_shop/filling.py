@@ -27,6 +27,10 @@ KINDS = ("ticket", "review", "survey", "reply", "chat")
 RATED = (1, 2)  # reviews and surveys come with one to five stars
 OBJECTED, DISAGREEING, MATTERS = 0.001, 0.002, 0.0002
 CLICKED = 0.05
+# Of tickets; hours until the answer, on average. 9 in 100 come after the promised 48.
+ANSWERED, HOURS_TO_ANSWER = 0.9, 20.0
+# What is done without a word, times a customer and year.
+DEEDS = {"order": 1.0, "click": 0.5, "return": 0.05}
 FIRST_NAMES = (
     "Ada Bo Cy Di Eve Finn Grace Hugo Iris Jonas Kim Lena Milo Nora Otto Paula".split()
 )
@@ -68,10 +72,11 @@ def fill(customers: int, *, at: datetime) -> dict[str, Any]:
     random = np.random.default_rng(SEED)
     written, truth = _write_down(customers, random, at=at)
     _customers(customers, random, at=at)
-    _texts(written, random)
+    _texts(written, random, at=at)
+    deeds = _deeds(customers, random, after=len(written), at=at)
     _a_send(truth, random, at=at)
     _settle()
-    return {"customers": customers, "texts": len(written)}
+    return {"customers": customers, "texts": len(written), "deeds": deeds}
 
 
 def _write_down(
@@ -159,13 +164,15 @@ def add_news(texts: int, *, at: datetime) -> int:
         valence=np.zeros(n),
         rating=np.full(n, 3.0),
     )
-    _texts(written, random, after=Interaction.objects.latest("pk").pk)
+    _texts(written, random, at=at, after=Interaction.objects.latest("pk").pk)
     who = np.unique(written.customer).tolist()
     mark(who)
     return len(who)
 
 
-def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> None:
+def _texts(
+    written: Written, random: np.random.Generator, *, at: datetime, after: int = 0
+) -> None:
     from customers.models import Interaction
     from segmentation.emotion.reading import reading_version
     from segmentation.models import EmotionScore, SensitiveMatter
@@ -175,9 +182,15 @@ def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> 
     version = reading_version(brand_words=brand_words())
     disagrees = random.random(len(written)) < DISAGREEING
     matter = random.random(len(written)) < MATTERS
+    now = np.datetime64(at.replace(tzinfo=None), "us")
+    waited = random.exponential(HOURS_TO_ANSWER * 3600e6, len(written))
+    answer = written.moment + waited.astype("m8[us]")
+    answered = (random.random(len(written)) < ANSWERED) & (answer <= now)
+    answered &= written.kind == KINDS.index("ticket")
+    answer[~answered] = np.datetime64("NaT")
     interaction = (
         "id customer_id occurred_at kind key channel rating subject text product "
-        "currency attributes recorded_at"
+        "currency attributes answered_at recorded_at"
     ).split()
     score = (
         "interaction_id customer_id occurred_at kind families valence arousal weight "
@@ -195,6 +208,7 @@ def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> 
         packed = [mix.tobytes() for mix in mixes]
         rounded = mixes.astype(float).round(4).tolist()
         odd = disagrees[rows].tolist()
+        answers = as_stored(answer[rows])
         notes = ['["text and rating disagree"]' if one else "[]" for one in odd]
         insert_rows(
             Interaction,
@@ -203,10 +217,11 @@ def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> 
                 (
                     pk, one, moment, KINDS[kind], f"k{pk}", "",
                     star if kind in RATED else None, "",
-                    f"{SENTENCES[family]} {SENTENCES[8]}", "Clay pot", "", "{}", moment,
+                    f"{SENTENCES[family]} {SENTENCES[8]}", "Clay pot", "", "{}",
+                    answered_at, moment,
                 )
-                for pk, one, moment, kind, star, family in zip(
-                    ids, who, when, kinds, stars, strongest, strict=True
+                for pk, one, moment, kind, star, family, answered_at in zip(
+                    ids, who, when, kinds, stars, strongest, answers, strict=True
                 )
             ),
         )  # fmt: skip
@@ -239,6 +254,42 @@ def _texts(written: Written, random: np.random.Generator, *, after: int = 0) -> 
                 if found
             ),
         )
+
+
+def _deeds(
+    customers: int, random: np.random.Generator, *, after: int, at: datetime
+) -> int:
+    """What was done without a word, after the texts in the table; how many."""
+    from customers.models import Interaction
+
+    columns = (
+        "id customer_id occurred_at kind key channel subject text product currency "
+        "attributes recorded_at"
+    ).split()
+    now = np.datetime64(at.replace(tzinfo=None), "us")
+    for kind, times in DEEDS.items():
+        count = round(times * customers)
+        age = np.sort(random.uniform(0, YEAR_DAYS * 86_400e6, count))[::-1]
+        who = random.integers(1, customers + 1, count)
+        when = now - age.astype("m8[us]")
+        for part in _parts(count):
+            rows = slice(part.start, part.stop)
+            insert_rows(
+                Interaction,
+                columns,
+                (
+                    (
+                        pk, one, moment, kind, f"k{pk}", "", "", "", "Clay pot", "",
+                        "{}", moment,
+                    )
+                    for pk, one, moment in zip(
+                        range(after + part.start + 1, after + part.stop + 1),
+                        who[rows].tolist(), as_stored(when[rows]), strict=True,
+                    )
+                ),
+            )  # fmt: skip
+        after += count
+    return sum(round(times * customers) for times in DEEDS.values())
 
 
 def _a_send(truth: Any, random: np.random.Generator, *, at: datetime) -> None:
