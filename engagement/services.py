@@ -104,7 +104,8 @@ def record_events(events: Sequence[Event], *, at: datetime) -> list[TrackingEven
             if event.event_type == CLICKED and event.verdict in BY_PEOPLE:
                 clicks.append(_click(row.message, event))
         # Together: customers and what is new of them are locked by id, not as told.
-        record_interactions(clicks, source="tracking", at=at, basis=None)
+        if clicks:
+            record_interactions(clicks, source="tracking", at=at, basis=None)
     return [row for row, _ in new]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import numpy as np
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, F, Min, Q
 from django.db.models.functions import Coalesce
 
 from customers.models import Interaction
@@ -84,16 +84,16 @@ def _load_done(people: People, *, at: datetime, terms: Terms) -> _Done:
     columns = columns_of(
         people, found, {"rating": "f8", "kind": "S10", "answer": INSTANT}
     )
-    moment, rating = columns["occurred_at"], columns["rating"]
-    code = np.full(len(moment), -1, np.int64)
-    code[columns["kind"] == Interaction.Kind.RETURN.encode()] = DEED_CODE["return"]
-    late = (code < 0) & _late(columns, at=at, terms=terms)
+    rating = columns["rating"]
+    rated = ~np.isnan(rating)
+    returned = ~rated & (columns["kind"] == Interaction.Kind.RETURN.encode())
+    late = ~rated & ~returned & _late(columns, at=at, terms=terms)
+    code = np.full(len(rating), -1, np.int64)
+    code[rated] = _rating_codes(rating[rated])
+    code[returned] = DEED_CODE["return"]
     code[late] = DEED_CODE["late answer"]
     # The answer is what came late, on the day that it came.
-    moment = np.where(late, columns["answer"], moment)
-    rated = ~np.isnan(rating)
-    code[rated] = _rating_codes(rating[rated])
-    moment = np.where(rated, columns["occurred_at"], moment)
+    moment = np.where(late, columns["answer"], columns["occurred_at"])
     columns["occurred_at"] = moment
     order = in_order(people, columns)
     order = order[code[order] >= 0]
@@ -129,7 +129,7 @@ def load_habits(people: People, *, at: datetime) -> Habits:
     since = at - timedelta(days=WINDOW_DAYS)
     times = np.zeros(len(people.ids))
     known_days = np.zeros(len(people.ids))
-    there = _of(people, Interaction.objects.filter(occurred_at__lte=at))
+    there = people.only(Interaction.objects.filter(occurred_at__lte=at))
     first = read_columns(
         there.values("customer_id").annotate(first=Min("occurred_at")).order_by(),
         {"customer_id": "i8", "first": INSTANT},
@@ -149,10 +149,6 @@ def load_habits(people: People, *, at: datetime) -> Habits:
     return Habits(times, known_days)
 
 
-def _of(people: People, found: QuerySet[Interaction]) -> QuerySet[Interaction]:
-    return found.filter(customer_id__in=people.ids.tolist()) if people.few else found
-
-
 def next_moments(people: People, *, at: datetime) -> dict[int, datetime]:
     """When the first of what is said, done or answered after this moment happens, by
     customer.
@@ -165,7 +161,7 @@ def next_moments(people: People, *, at: datetime) -> dict[int, datetime]:
             **{f"{name}__gt": at}, customer__profiling_objected_at=None
         )
         for pk, first in (
-            _of(people, later)
+            people.only(later)
             .order_by()
             .values_list("customer_id")
             .annotate(Min(F(name)))

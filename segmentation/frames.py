@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import Case, Model, QuerySet, Value, When
 from numpy.typing import NDArray
 
 from customers.models import Customer
@@ -38,6 +38,8 @@ from segmentation.profile.weights import cap_by_day
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Row = TypeVar("Row", bound=Model)
 
 SECONDS_A_DAY = 86_400.0
 MICROSECONDS_A_DAY = 86_400e6
@@ -77,6 +79,10 @@ class People:
         allowed = self.knows(customer_ids)
         allowed[allowed] = ~self.objected[self.rows_of(customer_ids[allowed])]
         return allowed
+
+    def only(self, found: QuerySet[Row]) -> QuerySet[Row]:
+        """Of rows that happened to customers those of these, where these are few."""
+        return found.filter(customer_id__in=self.ids.tolist()) if self.few else found
 
 
 def load_people(customer_ids: Iterable[int] | None = None) -> People:
@@ -120,10 +126,8 @@ def columns_of(
     people: People, found: QuerySet[Any], names: dict[str, str]
 ) -> dict[str, Any]:
     """Columns of rows that happened to customers."""
-    if people.few:
-        found = found.filter(customer_id__in=people.ids.tolist())
     usual = {"pk": "i8", "customer_id": "i8", "occurred_at": INSTANT}
-    return read_columns(found.order_by(), {**usual, **names})
+    return read_columns(people.only(found).order_by(), {**usual, **names})
 
 
 def in_order(people: People, columns: dict[str, Any]) -> IntArray:
