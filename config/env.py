@@ -14,6 +14,8 @@ from campaigns.quiet_hours import QuietHours, hours_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+SECRET_LENGTH = 16
+
 _env = Env()
 _env.read_env(str(BASE_DIR / ".env"), recurse=False)
 
@@ -95,6 +97,15 @@ def folder(name: str, default: Path) -> Path:
     if not os.access(path, os.W_OK):
         raise _refuse(name, "a folder that can be written", str(path))
     return path
+
+
+def secret(name: str) -> str:
+    """A secret that is given or not there; short ones could be guessed."""
+    value = text(name)
+    if value and len(value) < SECRET_LENGTH:
+        needed = f"{SECRET_LENGTH} characters or more, or nothing"
+        raise _refuse(name, needed, f"{len(value)} characters")
+    return value
 
 
 def mapping(name: str) -> dict[str, Any]:

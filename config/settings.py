@@ -141,6 +141,9 @@ ANYMAIL = {
     **PROVIDER_OPTIONS,
 }
 
+# Whoever knows it may read the figures at /metrics; empty: nobody.
+METRICS_TOKEN = env.secret("ATTUNE_METRICS_TOKEN")
+
 # Celery only wakes the functions that run_engine calls; the database is the queue.
 BROKER_URL = env.text("ATTUNE_BROKER_URL", "")
 QUEUE_PREFIX = env.text("ATTUNE_QUEUE_PREFIX", "")

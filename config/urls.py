@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from engagement.metrics_views import metrics
 from engagement.webhooks import provider_webhooks
 
 # The local outbox has no provider; the demo's simulation reports in this one's format.
@@ -23,5 +24,6 @@ urlpatterns = [
     path("admin/engagement/", include("engagement.admin_urls")),
     path("admin/", admin.site.urls),
     path("anymail/", include(provider_webhooks(REPORTS))),
+    path("metrics", metrics, name="metrics"),
     path("", include("engagement.urls")),
 ]

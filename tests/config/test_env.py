@@ -87,3 +87,10 @@ def test_a_bad_setting_stops_the_start_with_one_sentence(tmp_path, name, value, 
     assert done.stderr.startswith("Attune can't start: ")
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_secret_that_is_short_stops_the_start_and_is_not_told(monkeypatch):
+    monkeypatch.setenv("ATTUNE_X", "guess")
+    with pytest.raises(ImproperlyConfigured, match="16 characters or more") as stopped:
+        env.secret("ATTUNE_X")
+    assert "guess" not in str(stopped.value)
