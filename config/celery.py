@@ -1,16 +1,25 @@
 """The Celery app. Beat ticks; the database knows what is due."""
 
+import logging.config
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("attune")
 app.config_from_object("config.celery_settings")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _log_as_the_pages_do(**_: Any) -> None:
+    """Celery's own handlers would write what ours leave out."""
+    from django.conf import settings
+
+    logging.config.dictConfig(settings.LOGGING)
 
 
 @worker_shutting_down.connect
