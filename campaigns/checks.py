@@ -23,14 +23,8 @@ def provider_is_known(**kwargs: Any) -> list[CheckMessage]:
                 id="attune.E001",
             )
         ]
-    if settings.PROVIDER == "amazon_ses" and find_spec("boto3") is None:
-        return [
-            Error(
-                "ATTUNE_PROVIDER is amazon_ses, which needs boto3: install "
-                "attune[production].",
-                id="attune.E002",
-            )
-        ]
+    if settings.PROVIDER == "amazon_ses":
+        return _amazon_is_ready()
     if settings.PROVIDER == "sendgrid":
         return [
             Warning(
@@ -40,6 +34,28 @@ def provider_is_known(**kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def _amazon_is_ready() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    missing = [one for one in ("boto3", "cryptography") if find_spec(one) is None]
+    if missing:
+        found.append(
+            Error(
+                f"ATTUNE_PROVIDER is amazon_ses, which needs {' and '.join(missing)}: "
+                "install attune[production].",
+                id="attune.E002",
+            )
+        )
+    if not settings.SES_TOPICS:
+        found.append(
+            Warning(
+                "ATTUNE_SES_TOPICS names no topic, so nothing that Amazon reports is "
+                "believed: no bounce and no complaint stops mail to anybody.",
+                id="attune.W003",
+            )
+        )
+    return found
 
 
 @register("attune")

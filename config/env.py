@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from campaigns.quiet_hours import QuietHours, hours_of
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 SECRET_LENGTH = 16
+TOPIC = re.compile(r"arn:aws(-cn|-us-gov)?:sns:[a-z0-9-]+:\d{12}:[\w.-]{1,256}")
 
 _env = Env()
 _env.read_env(str(BASE_DIR / ".env"), recurse=False)
@@ -50,6 +52,16 @@ def integer(name: str, default: int, *, least: int, most: int) -> int:
 
 def words(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def topics(name: str) -> list[str]:
+    """Addresses of Amazon SNS topics."""
+    found = words(name)
+    for one in found:
+        if not TOPIC.fullmatch(one):
+            needed = "topics such as arn:aws:sns:eu-west-1:123456789012:mail"
+            raise _refuse(name, needed, one)
+    return found
 
 
 def one_of(name: str, default: str, choices: set[str]) -> str:

@@ -133,6 +133,8 @@ TRACKING_KEYS = env.words("ATTUNE_TRACKING_KEYS") or [
     env.kept_secret("ATTUNE_TRACKING_KEY", DATA_DIR / "tracking_key")
 ]
 WEBHOOK_SECRET = env.kept_secret("ATTUNE_WEBHOOK_SECRET", DATA_DIR / "webhook_secret")
+# SNS topics that Amazon SES reports by; of no other is anything believed.
+SES_TOPICS = env.topics("ATTUNE_SES_TOPICS")
 ANYMAIL = {
     # Anymail wants "user:password", so that every provider can send basic auth.
     "WEBHOOK_SECRET": f"attune:{WEBHOOK_SECRET}",

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from anymail.exceptions import AnymailWebhookValidationFailure
 from anymail.webhooks.base import AnymailCoreWebhookView
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from engagement import inbox
+from engagement import inbox, sns
 
 # Amazon's own header: SubscriptionConfirmation, UnsubscribeConfirmation.
 SNS_TYPE: Final = "x-amz-sns-message-type"
@@ -24,6 +25,7 @@ _SIGNED_AT: Final = {
     "resend": "svix-timestamp",
 }
 MAILGUN: Final = "mailgun"
+AMAZON: Final = "amazon_ses"
 
 
 def provider_webhooks(provider: str) -> list[URLPattern]:
@@ -53,13 +55,16 @@ def _receiving(
 
         def run_validators(self, request: HttpRequest) -> None:
             super().run_validators(request)
+            if provider == AMAZON:
+                _check_amazon(request)
             signed_at, _ = _signed(provider, request)
             if signed_at and not _is_fresh(signed_at, at=timezone.now()):
                 raise AnymailWebhookValidationFailure("It was signed too long ago.")
 
         def parse_events(self, request: HttpRequest) -> list[Any]:
             if request.headers.get(SNS_TYPE, "").endswith("Confirmation"):
-                # Nothing is told: it is to be answered now, or to be asked again.
+                # Nothing is told: it is to be answered now, or to be asked again. That
+                # Amazon signed it, and of which topic, was looked at before.
                 said: list[Any] = super().parse_events(request)
                 return said
             _, token = _signed(provider, request)
@@ -70,6 +75,19 @@ def _receiving(
             return []
 
     return Receiving
+
+
+def _check_amazon(request: HttpRequest) -> None:
+    try:
+        sns.check(
+            request.body,
+            topics=settings.SES_TOPICS,
+            at=timezone.now(),
+            within=SIGNED_WITHIN,
+            ahead=CLOCKS_APART_MOST,
+        )
+    except sns.NotFromAmazon as problem:
+        raise AnymailWebhookValidationFailure(str(problem)) from None
 
 
 def _signed(provider: str, request: HttpRequest) -> tuple[str, str]:

@@ -58,3 +58,10 @@ def test_short_secrets_are_errors(settings):
 def test_links_nobody_can_reach_are_a_warning_of_a_deployment(settings, url, count):
     settings.BASE_URL = url
     assert len(checks.links_can_be_reached()) == count
+
+
+def test_amazon_without_a_topic_hears_nothing_and_says_so(settings):
+    settings.PROVIDER = "amazon_ses"
+    assert [one.id for one in checks.provider_is_known()] == ["attune.W003"]
+    settings.SES_TOPICS = ["arn:aws:sns:eu-west-1:123456789012:mail"]
+    assert checks.provider_is_known() == []

@@ -3,17 +3,27 @@
 import base64
 import importlib.util
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import responses
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
 from django.conf import settings as django_settings
+from django.core.cache import cache
 from django.test import RequestFactory
 
 from campaigns.models import Campaign, Message, Send, SendVariant
 from campaigns.services import compile_template, starter_template
 from customers.addresses import address_wire
+from engagement import sns
 from engagement.webhooks import provider_webhooks
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:mail"
+CERTIFICATE = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a1b2c.pem"
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +122,48 @@ def sendgrid():
         } | more
 
     return sendgrid
+
+
+@pytest.fixture(scope="session")
+def key_and_certificate():
+    """Made here; of Amazon's the private half is nobody's."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2010, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2040, 1, 1, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    return key, certificate.public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.fixture
+def amazon(key_and_certificate, settings):
+    """Signs as SNS does; its certificate lies where Amazon keeps such."""
+    key, certificate = key_and_certificate
+    settings.SES_TOPICS = [TOPIC]
+    cache.clear()
+
+    def sign(said, *, version="2", by=key):
+        said = {
+            "Type": "Notification",
+            "MessageId": "m",
+            "Message": "{}",
+            "TopicArn": TOPIC,
+            "Timestamp": datetime.now(UTC).isoformat(),
+            "SigningCertURL": CERTIFICATE,
+        } | said
+        said["SignatureVersion"] = version
+        kind = {"1": hashes.SHA1, "2": hashes.SHA256}[version]()
+        made = by.sign(sns.text_to_sign(said), padding.PKCS1v15(), kind)
+        return said | {"Signature": base64.b64encode(made).decode()}
+
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
+        web.get(CERTIFICATE, body=certificate)
+        sign.web, sign.certificate = web, CERTIFICATE
+        yield sign

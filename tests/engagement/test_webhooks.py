@@ -146,18 +146,18 @@ def test_every_provider_of_anymail_has_an_address_of_its_own():
 
 
 def test_a_subscription_that_could_not_be_confirmed_is_asked_for_again(
-    post, monkeypatch
+    post, amazon, monkeypatch
 ):
     def away(*_, **__):
         raise ConnectionError
 
     monkeypatch.setattr(amazon_ses.AmazonSESBaseWebhookView, "get_boto_client", away)
     kind = "SubscriptionConfirmation"
-    said = {"Type": kind, "MessageId": "m", "TopicArn": "arn:aws:sns:eu-west-1:1:t"}
+    said = amazon({"Type": kind, "SubscribeURL": "https://x.example", "Token": "t"})
     headers = {"x-amz-sns-message-type": kind, "x-amz-sns-message-id": "m"}
     for _ in range(2):
         with pytest.raises(ConnectionError):
-            post("amazon_ses", said | {"Token": "t"}, **headers)
+            post("amazon_ses", said, **headers)
     assert not WebhookCall.objects.exists()
 
 
