@@ -26,6 +26,7 @@ task_routes = {
     # Somebody may have said no: not behind a long sorting.
     "engagement.tasks.take_in": {"queue": f"{_prefix}control"},
     "engagement.tasks.take_in_open": {"queue": f"{_prefix}control"},
+    "engagement.tasks.take_bounces": {"queue": f"{_prefix}control"},
 }
 TICK_SECONDS = 5
 beat_schedule = {
@@ -50,3 +51,9 @@ beat_schedule = {
         "options": {"expires": 3600},
     },
 }
+if settings.BOUNCE_MAILBOX is not None:
+    beat_schedule["take-bounces"] = {
+        "task": "engagement.tasks.take_bounces",
+        "schedule": 60,
+        "options": {"expires": 60},
+    }

@@ -12,6 +12,7 @@ from environs import Env
 
 from campaigns.content.return_path import ReturnPath, read_return_path
 from campaigns.quiet_hours import QuietHours, hours_of
+from engagement.mailbox_url import Mailbox, read_mailbox_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -90,6 +91,20 @@ def return_path(name: str) -> ReturnPath | None:
             "no plus before the @, or @bounces.example.com for a whole domain"
         )
         raise _refuse(name, needed, raw) from None
+
+
+def mailbox(name: str) -> Mailbox | None:
+    raw = text(name)
+    try:
+        return read_mailbox_url(raw) if raw else None
+    except ValueError:
+        needed = (
+            "an address such as imaps://user:password@mail.example.com/INBOX, signs "
+            "such as @ and / in name and password as %40 and %2F"
+        )
+        raise _refuse(
+            name, needed, f"{len(raw)} characters of something else"
+        ) from None
 
 
 def http_address(name: str, default: str) -> str:

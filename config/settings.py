@@ -127,6 +127,8 @@ SMTP_URL = env.text("ATTUNE_SMTP_URL", "smtp://127.0.0.1:25")
 CANARY = env.integer("ATTUNE_CANARY", 50, least=0, most=1000)
 # Where mail by SMTP comes back to that can't be delivered.
 BOUNCE_ADDRESS = env.return_path("ATTUNE_BOUNCE_ADDRESS")
+# A mailbox that it may be taken from.
+BOUNCE_MAILBOX = env.mailbox("ATTUNE_BOUNCE_IMAP_URL")
 OUTBOX_DIR = env.folder("ATTUNE_OUTBOX_DIR", DATA_DIR / "outbox")
 EMAIL_BACKEND = "campaigns.sending.outbox.EmailBackend"
 TRACKING_KEYS = env.words("ATTUNE_TRACKING_KEYS") or [

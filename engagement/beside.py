@@ -1,16 +1,29 @@
 """What an engine does for this room beside the mail, each turn."""
 
+import logging
 from datetime import datetime
+from time import monotonic
+from typing import Final
+
+from django.conf import settings
 
 from campaigns.sending.engine import BESIDE
+from engagement.bounce_mailbox import MailboxTrouble, take_mailbox
 from engagement.figures import count_what_moved
 from engagement.guards import judge_canaries, stop_what_harms
 from engagement.inbox import forget_old_calls, take_in_open
 
+log = logging.getLogger(__name__)
+
+MAILBOX_SECONDS: Final = 60.0
+# After trouble with the mailbox: each look may keep mail waiting for its answer.
+MAILBOX_TROUBLE_SECONDS: Final = 600.0
+
 
 def install() -> None:
     """Put the work in; called once when the app starts."""
-    BESIDE.extend([mind_webhooks, mind_harm, mind_figures])
+    mind_mailbox = _MindMailbox()
+    BESIDE.extend([mind_webhooks, mind_mailbox, mind_harm, mind_figures])
 
 
 def mind_webhooks(at: datetime, until: float) -> int:
@@ -28,3 +41,23 @@ def mind_harm(at: datetime, until: float) -> int:
 def mind_figures(at: datetime, until: float) -> int:
     """Count large sends again of which something has come back."""
     return count_what_moved(at=at, until=until)
+
+
+class _MindMailbox:
+    """Every minute take mail that came back from its mailbox, where there is one."""
+
+    def __init__(self) -> None:
+        self._not_before = float("-inf")
+
+    def __call__(self, at: datetime, until: float) -> int:
+        if settings.BOUNCE_MAILBOX is None or monotonic() < self._not_before:
+            return 0
+        try:
+            taken = take_mailbox(settings.BOUNCE_MAILBOX, at=at, until=until)
+        except MailboxTrouble as trouble:
+            log.warning("%s", trouble)
+            self._not_before = monotonic() + MAILBOX_TROUBLE_SECONDS
+            return 0
+        if not taken.more:
+            self._not_before = monotonic() + MAILBOX_SECONDS
+        return taken.ours

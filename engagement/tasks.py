@@ -5,11 +5,13 @@ from functools import partial
 from typing import Final
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from customers import waking
 from engagement import inbox
 from engagement.beside import mind_harm, mind_webhooks
+from engagement.bounce_mailbox import take_mailbox
 from engagement.figures import count_what_moved
 
 # Later the timetable has done it.
@@ -37,3 +39,11 @@ def take_in_open() -> None:
     until = time.monotonic() + SECONDS_A_TASK
     mind_webhooks(timezone.now(), until)
     mind_harm(timezone.now(), until)
+
+
+@shared_task(ignore_result=True)
+def take_bounces() -> None:
+    """Take mail that came back from its mailbox."""
+    if settings.BOUNCE_MAILBOX is not None:
+        until = time.monotonic() + SECONDS_A_TASK
+        take_mailbox(settings.BOUNCE_MAILBOX, at=timezone.now(), until=until)

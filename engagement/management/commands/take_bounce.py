@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 from django.utils import timezone
 
 from engagement.bounce_mail import KEPT_BYTES
+from engagement.bounce_mailbox import MailboxTrouble, take_mailbox
 from engagement.inbox import keep_mail
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,8 @@ PIECE_BYTES: Final = 64 * 1024
 class Command(BaseCommand):
     help = (
         "Take one mail that came back from standard input, for a mail server's pipe; "
-        "or with --maildir every new mail of a Maildir."
+        "or with --maildir every new mail of a Maildir, or with --imap of the mailbox "
+        "in ATTUNE_BOUNCE_IMAP_URL."
     )
     requires_system_checks: list[str] = []
 
@@ -43,9 +46,18 @@ class Command(BaseCommand):
             "the rest goes to cur/",
         )
 
+        parser.add_argument(
+            "--imap",
+            action="store_true",
+            help="take the mailbox of ATTUNE_BOUNCE_IMAP_URL, as run_engine and beat "
+            "do every minute",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            if options["maildir"] is None:
+            if options["imap"]:
+                self.stdout.write(_take_imap())
+            elif options["maildir"] is None:
                 take(sys.stdin.buffer, recipient=options["recipient"])
             else:
                 take_maildir(options["maildir"])
@@ -65,6 +77,16 @@ def take(mail: BinaryIO, *, recipient: str) -> bool:
     if not ours:
         log.info("a mail that names no message of ours was not kept")
     return ours
+
+
+def _take_imap() -> str:
+    if settings.BOUNCE_MAILBOX is None:
+        raise CommandError("No mailbox is set: ATTUNE_BOUNCE_IMAP_URL is empty.")
+    try:
+        taken = take_mailbox(settings.BOUNCE_MAILBOX, at=timezone.now())
+    except MailboxTrouble as trouble:
+        raise CommandError(str(trouble)) from None
+    return f"Kept: {taken.ours}; not about a message of ours: {taken.others}."
 
 
 def take_maildir(folder: Path) -> None:
