@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_shutting_down
+from celery.signals import setup_logging, worker_init, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -20,6 +20,21 @@ def _log_as_the_pages_do(**_: Any) -> None:
     from django.conf import settings
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_init.connect
+def _go_by_one_clock(**_: Any) -> None:
+    """Before it forks; where the database is away it starts and waits for it."""
+    from django.db import connection
+
+    from campaigns.clocks import ClocksApart, refuse_other_clocks
+
+    try:
+        refuse_other_clocks()
+    except ClocksApart as problem:
+        raise SystemExit(str(problem)) from None
+    finally:
+        connection.close()
 
 
 @worker_shutting_down.connect

@@ -129,6 +129,8 @@ CANARY = env.integer("ATTUNE_CANARY", 50, least=0, most=1000)
 BOUNCE_ADDRESS = env.return_path("ATTUNE_BOUNCE_ADDRESS")
 # A mailbox that it may be taken from.
 BOUNCE_MAILBOX = env.mailbox("ATTUNE_BOUNCE_IMAP_URL")
+# What stands before ._domainkey in the DNS, where doctor does not know it.
+DKIM_SELECTOR = env.text("ATTUNE_DKIM_SELECTOR")
 OUTBOX_DIR = env.folder("ATTUNE_OUTBOX_DIR", DATA_DIR / "outbox")
 EMAIL_BACKEND = "campaigns.sending.outbox.EmailBackend"
 TRACKING_KEYS = env.words("ATTUNE_TRACKING_KEYS") or [

@@ -1,38 +1,43 @@
 """What an operator should know of a deployment, each as one sentence. Reads only.
 
-No mail is sent and no provider is asked over the network; an SMTP server is greeted.
-Source: sending.md 7.4, "doctor".
+No mail is sent and no provider is asked over the network; an SMTP server is greeted, a
+mailbox for bounces opened, the DNS asked, and our own public address looked at.
+Source: sending.md 8, "doctor".
 """
 
 import shutil
 import smtplib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+import requests
 from django.conf import settings
 from django.core.checks import ERROR, run_checks
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
+from dns.resolver import NoResolverConfiguration, Resolver
 from kombu import Connection
 
+from campaigns.clocks import APART_MOST, apart
 from campaigns.errors import CampaignsError
 from campaigns.models import Batch, Message, Send, Sender
 from campaigns.planning import NOBODY_SENDS, links_lead_here, sender_is_running
 from campaigns.sending import breaker
 from campaigns.sending.channels import channel_for
 from campaigns.under_way import NEED_A_SENDER
+from engagement.bounce_mailbox import MailboxTrouble, count_waiting
+from engagement.dns_records import SELECTORS, look_up
 from engagement.models import DeadLetter, WebhookCall
 
 State = Literal["well", "look", "broken"]
-CLOCKS_APART_MOST: Final = timedelta(seconds=30)
 FREE_GIGABYTES: Final = 1.0
 ANSWER_SECONDS: Final = 5.0
 SECRETS: Final = ("_key", "_secret", "_password")
+KEEPS_ALL: Final = "noeviction"
 # Longer than any turn of an engine takes.
 OVERDUE: Final = timedelta(minutes=10)
 
@@ -61,7 +66,9 @@ def examine(*, at: datetime) -> Iterator[Finding]:
         _secrets,
         _links,
         _senders,
+        _dns,
         _provider,
+        _webhook,
         _bounces,
         _broker,
         _engine,
@@ -127,14 +134,12 @@ def _clocks(about: str, at: datetime) -> Iterator[Finding]:
     if connection.vendor == "sqlite":
         yield Finding(about, "well", "The database goes by this machine's clock.")
         return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        apart = abs(cursor.fetchone()[0] - timezone.now())
-    state: State = "well" if apart <= CLOCKS_APART_MOST else "broken"
+    ahead = abs(apart())
+    state: State = "well" if ahead <= APART_MOST else "broken"
     yield Finding(
         about,
         state,
-        f"The database's clock is {apart.total_seconds():.1f} s from this one.",
+        f"The database's clock is {ahead.total_seconds():.1f} s from this one.",
     )
 
 
@@ -145,21 +150,25 @@ def _disk(about: str, at: datetime) -> Iterator[Finding]:
 
 
 def _secrets(about: str, at: datetime) -> Iterator[Finding]:
-    open_ones = [
-        path.name
+    files = [
+        path
         for path in sorted(Path(settings.DATA_DIR).iterdir())
-        if path.is_file()
-        and path.name.endswith(SECRETS)
-        and path.stat().st_mode & 0o077
+        if path.is_file() and path.name.endswith(SECRETS)
     ]
+    open_ones = [path.name for path in files if path.stat().st_mode & 0o077]
     if open_ones:
         yield Finding(
             about,
             "look",
             f"Others on this machine can read {', '.join(open_ones)}: chmod 600.",
         )
-    else:
-        yield Finding(about, "well", "Only their owner can read the secret files.")
+        return
+    made = [
+        f"{path.name} of {datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d}"
+        for path in files
+    ]
+    ages = f": {', '.join(made)}" if made else ""
+    yield Finding(about, "well", f"Only their owner can read the secret files{ages}.")
 
 
 def _links(about: str, at: datetime) -> Iterator[Finding]:
@@ -193,6 +202,58 @@ def _senders(about: str, at: datetime) -> Iterator[Finding]:
     else:
         count = Sender.objects.count()
         yield Finding(about, "well", f"Ready for mail: {count}.")
+
+
+def _dns(about: str, at: datetime) -> Iterator[Finding]:
+    if settings.PROVIDER == "outbox":
+        yield Finding(about, "well", "Nothing leaves, so no domain was looked at.")
+        return
+    try:
+        resolver = Resolver()
+    except NoResolverConfiguration:
+        yield Finding(about, "look", "The DNS could not be asked: none is set up here.")
+        return
+    given = settings.DKIM_SELECTOR
+    selectors = (given,) if given else SELECTORS.get(settings.PROVIDER, ())
+    back = settings.BOUNCE_ADDRESS if settings.PROVIDER == "smtp" else None
+    addresses = Sender.objects.values_list("from_address", flat=True)
+    for domain in sorted({one.rpartition("@")[2].lower() for one in addresses}):
+        for state, words in look_up(
+            domain,
+            selectors=selectors,
+            return_path=back.domain if back else "",
+            resolver=resolver,
+        ):
+            yield Finding(about, state, words)
+
+
+def _webhook(about: str, at: datetime) -> Iterator[Finding]:
+    """Would a provider that posts to our public address be answered?"""
+    if settings.PROVIDER in ("outbox", "smtp") or links_lead_here():
+        return
+    address = f"{settings.BASE_URL}/anymail/{settings.PROVIDER}/tracking/"
+    try:
+        answer = requests.head(address, timeout=ANSWER_SECONDS, allow_redirects=False)
+    except requests.exceptions.SSLError:
+        yield Finding(
+            about,
+            "broken",
+            f"{address} has no certificate that is good for its name: no provider "
+            "posts there.",
+        )
+    except requests.RequestException as problem:
+        yield Finding(
+            about,
+            "look",
+            f"{address} could not be looked at from here ({type(problem).__name__}): "
+            "the provider has to reach it.",
+        )
+    else:
+        good = answer.status_code == requests.codes.ok
+        hint = "" if good else ": the proxy has to hand it to Attune as it is"
+        state: State = "well" if good else "broken"
+        words = f"{address} answers {answer.status_code}{hint}."
+        yield Finding(about, state, words)
 
 
 def _provider(about: str, at: datetime) -> Iterator[Finding]:
@@ -235,6 +296,15 @@ def _bounces(about: str, at: datetime) -> Iterator[Finding]:
             "well",
             f"Mail that can't be delivered comes back to {settings.BOUNCE_ADDRESS}.",
         )
+    if settings.BOUNCE_MAILBOX is None:
+        return
+    try:
+        waiting = count_waiting(settings.BOUNCE_MAILBOX)
+    except MailboxTrouble as trouble:
+        yield Finding(about, "broken", str(trouble))
+    else:
+        words = f"In {settings.BOUNCE_MAILBOX} nobody has looked at: {waiting:,}."
+        yield Finding(about, "well", words)
 
 
 def _broker(about: str, at: datetime) -> Iterator[Finding]:
@@ -243,7 +313,28 @@ def _broker(about: str, at: datetime) -> Iterator[Finding]:
         return
     with Connection(settings.BROKER_URL, connect_timeout=ANSWER_SECONDS) as broker:
         broker.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
+        policy = _eviction(broker)
+    if policy not in ("", KEEPS_ALL):
+        yield Finding(
+            about,
+            "look",
+            f"Redis may throw messages away when it is full ({policy}): set "
+            f"maxmemory-policy {KEEPS_ALL}.",
+        )
     yield Finding(about, "well", f"{urlsplit(settings.BROKER_URL).scheme} answers.")
+
+
+def _eviction(broker: Connection) -> str:
+    """What Redis does when it is full; nothing where it does not say."""
+    if broker.transport.driver_type != "redis":
+        return ""
+    from redis.exceptions import ResponseError
+
+    try:
+        said = broker.default_channel.client.config_get("maxmemory-policy")
+    except ResponseError:  # a host's Redis keeps its settings to itself
+        return ""
+    return str(said.get("maxmemory-policy", ""))
 
 
 def _engine(about: str, at: datetime) -> Iterator[Finding]:

@@ -3,8 +3,13 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+import requests
+import responses
+import time_machine
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
+from dns.resolver import NoResolverConfiguration
 
 from campaigns.content.return_path import read_return_path
 from campaigns.models import Batch, EngineNode, Message, Send
@@ -38,7 +43,7 @@ def test_a_new_shop_is_well_but_for_a_sender(found, now):
     states = {one.about: one.state for one in examine(at=now)}
     assert states.pop("engine") == "look"
     assert set(states.values()) == {"well"}
-    assert len(states) == 13
+    assert len(states) == 14
     EngineNode.objects.create(name="x", role="engine", started_at=now, last_seen=now)
     assert found("engine") == [("well", "A sender is running; sends to do: 0.")]
 
@@ -94,6 +99,58 @@ def test_a_broker_that_does_not_answer_is_broken(found, settings):
     assert found("broker")[0][0] == "broken"
 
 
+def test_domains_are_looked_at_and_without_a_dns_nothing_is_held_against_them(
+    found, settings, sender, monkeypatch
+):
+    assert found("dns")[0][0] == "well"
+    settings.PROVIDER, settings.SMTP_URL = "smtp", "smtp://127.0.0.1:9"
+
+    def nowhere():
+        raise NoResolverConfiguration
+
+    monkeypatch.setattr(examining, "Resolver", nowhere)
+    assert found("dns") == [
+        ("look", "The DNS could not be asked: none is set up here.")
+    ]
+    asked = []
+
+    def look_up(domain, **named):
+        asked.append((domain, named["selectors"], named["return_path"]))
+        return iter([("broken", "Two records.")])
+
+    monkeypatch.setattr(examining, "Resolver", lambda: None)
+    monkeypatch.setattr(examining, "look_up", look_up)
+    settings.DKIM_SELECTOR = "spring"
+    settings.BOUNCE_ADDRESS = read_return_path("@bounces.shop.example")
+    assert found("dns") == [("broken", "Two records.")]
+    assert asked == [("lindenandloam.example", ("spring",), "bounces.shop.example")]
+
+
+def test_an_address_that_no_provider_could_post_to_is_told(found, settings):
+    settings.PROVIDER, settings.BASE_URL = "brevo", "https://mail.shop.example"
+    settings.ANYMAIL = settings.ANYMAIL | {"BREVO_API_KEY": "k"}
+    address = "https://mail.shop.example/anymail/brevo/tracking/"
+    for answer, state in (
+        ({}, "well"),
+        ({"status": 301}, "broken"),
+        ({"body": requests.exceptions.SSLError()}, "broken"),
+        ({"body": requests.ConnectionError()}, "look"),
+    ):
+        with responses.RequestsMock() as web:
+            web.head(address, **answer)
+            assert found("webhook")[0][0] == state
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_engine_does_not_start_while_its_clock_and_the_databases_differ():
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        if connection.vendor == "sqlite":  # it goes by the clock here
+            call_command("run_engine", once=True, stdout=StringIO())
+        else:
+            with pytest.raises(CommandError, match="-60 s from this one"):
+                call_command("run_engine", once=True)
+
+
 def test_a_secret_that_others_can_read_is_named(found, tmp_path):
     for name, mode in (("tracking_key", 0o644), ("webhook_secret", 0o600)):
         (tmp_path / name).write_text("x")
@@ -147,7 +204,7 @@ def test_the_command_prints_a_line_a_finding_and_ends_with_one_where_broken(sett
     out = StringIO()
     call_command("doctor", stdout=out)
     lines = out.getvalue().splitlines()
-    assert len(lines) == 14
+    assert len(lines) == 15
     assert lines[0].startswith("ok      settings")
     settings.BROKER_URL = "redis://127.0.0.1:9/0"
     out = StringIO()

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from campaigns.clocks import ClocksApart, refuse_other_clocks
 from campaigns.errors import ProviderMisconfigured
 from campaigns.sending.engine import run_forever, run_once, stop_on_signals
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            refuse_other_clocks()
             if options["once"]:
                 report = run_once(at=timezone.now())
                 self.stdout.write(
@@ -31,5 +33,5 @@ class Command(BaseCommand):
                 stop = threading.Event()
                 stop_on_signals(stop)
                 run_forever(stop)
-        except ProviderMisconfigured as problem:
+        except (ProviderMisconfigured, ClocksApart) as problem:
             raise CommandError(str(problem)) from None
