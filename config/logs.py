@@ -22,6 +22,7 @@ WORDS_OF_AN_ERROR: Final = 500
 # Whose errors say what was to be written or sent.
 _TELL_ROWS: Final = {"django.db", "psycopg", "psycopg2", "sqlite3"}
 _TELL_MAIL: Final = {"anymail", "botocore", "boto3"}
+_HOUSE: Final = {"customers", "segmentation", "campaigns", "engagement", "demo"}
 _AT: Final = r"(?:@|%40|\\u0040)"
 _ADDRESS: Final = re.compile(
     rf"(?:\"[^\"\n]{{1,64}}\"|[^\s<>\"'(),;:\[\]{{}}|=@]{{1,128}}){_AT}"
@@ -102,17 +103,22 @@ def _words(error: BaseException) -> str:
 
 
 def _said(record: logging.LogRecord) -> str:
-    """The sentence; an error among its values is told as errors are."""
+    """The sentence; an error among its values is told as errors are, our own by their
+    words alone."""
     if isinstance(record.args, tuple):
-        told = tuple(
-            in_words(one) if isinstance(one, BaseException) else one
-            for one in record.args
-        )
+        told = tuple(_told(one) for one in record.args)
         try:
             return str(record.msg) % told if told else str(record.msg)
         except (TypeError, ValueError):
             return str(record.msg)
     return record.getMessage()
+
+
+def _told(value: object) -> object:
+    if not isinstance(value, BaseException):
+        return value
+    ours = type(value).__module__.split(".")[0] in _HOUSE
+    return _words(value) if ours else in_words(value)
 
 
 def _errors(record: logging.LogRecord) -> Iterator[str]:

@@ -13,6 +13,7 @@ from anymail.exceptions import AnymailRequestsAPIError
 from django.db import DataError, IntegrityError
 
 from campaigns.content.designs import TONES
+from campaigns.errors import LostLease
 from config.logs import JsonFormatter, PlainFormatter
 from segmentation.emotion.families import FAMILIES
 
@@ -90,6 +91,13 @@ def test_what_helps_an_operator_stays():
     text = said(PlainFormatter(), row())
     assert 'django.db.utils.IntegrityError: violates "one_message"' in text
     assert "psycopg.errors.UniqueViolation" in text
+
+
+def test_an_error_of_our_own_is_told_in_its_words():
+    record = logging.makeLogRecord({"msg": "%s"})
+    record.args = (LostLease("Batch 5 is no longer held."),)
+    fields = json.loads(JsonFormatter().format(record))
+    assert (fields["message"], fields["batch_id"]) == ("Batch 5 is no longer held.", 5)
 
 
 def test_ids_are_fields_and_a_line_is_an_object():
