@@ -53,7 +53,8 @@ def take_mailbox(
             if start and monotonic() >= until:
                 break
             uids = waiting[start : start + TOGETHER]
-            kept, left = [], []
+            kept: list[bytes] = []
+            left: list[bytes] = []
             for uid, raw in _read(server, uids):
                 mine = keep_mail(raw, recipient="", at=at)
                 (kept if mine else left).append(uid)

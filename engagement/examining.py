@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import requests
@@ -330,8 +330,9 @@ def _eviction(broker: Connection) -> str:
         return ""
     from redis.exceptions import ResponseError
 
+    channel: Any = broker.default_channel
     try:
-        said = broker.default_channel.client.config_get("maxmemory-policy")
+        said = channel.client.config_get("maxmemory-policy")
     except ResponseError:  # a host's Redis keeps its settings to itself
         return ""
     return str(said.get("maxmemory-policy", ""))

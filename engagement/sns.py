@@ -80,7 +80,7 @@ def check(
 
 def _said(body: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(body)
+        said: dict[str, Any] = json.loads(body)
     except ValueError:
         raise NotFromAmazon("It is no JSON.") from None
     fields = SIGNED.get(str(said.get("Type"))) if isinstance(said, dict) else None

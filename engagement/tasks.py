@@ -1,5 +1,6 @@
 """Doors for Celery: the timetable's part of this room, and what a provider reported."""
 
+import logging
 import time
 from functools import partial
 from typing import Final
@@ -11,8 +12,10 @@ from django.utils import timezone
 from customers import waking
 from engagement import inbox
 from engagement.beside import mind_harm, mind_webhooks
-from engagement.bounce_mailbox import take_mailbox
+from engagement.bounce_mailbox import MailboxTrouble, take_mailbox
 from engagement.figures import count_what_moved
+
+log = logging.getLogger(__name__)
 
 # Later the timetable has done it.
 EXPIRES_SECONDS: Final = 60
@@ -43,7 +46,11 @@ def take_in_open() -> None:
 
 @shared_task(ignore_result=True)
 def take_bounces() -> None:
-    """Take mail that came back from its mailbox."""
-    if settings.BOUNCE_MAILBOX is not None:
-        until = time.monotonic() + SECONDS_A_TASK
+    """Take mail that came back from its mailbox; the next look goes on."""
+    if settings.BOUNCE_MAILBOX is None:
+        return
+    until = time.monotonic() + SECONDS_A_TASK
+    try:
         take_mailbox(settings.BOUNCE_MAILBOX, at=timezone.now(), until=until)
+    except MailboxTrouble as trouble:
+        log.warning("%s", trouble)

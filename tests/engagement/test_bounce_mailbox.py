@@ -26,7 +26,7 @@ from django.db import OperationalError
 from campaigns.content.return_path import read_return_path
 from config import env
 from customers.models import Suppression
-from engagement import beside, bounce_mailbox
+from engagement import beside, bounce_mailbox, tasks
 from engagement.bounce_mailbox import MailboxTrouble, take_mailbox
 from engagement.inbox import take_in_open
 from engagement.mailbox_url import read_mailbox_url
@@ -314,9 +314,12 @@ def test_trouble_is_told_without_the_password_and_keeps_the_engine_going(
             take(box, scheme)
 
 
-def test_a_server_that_is_not_there_is_told():
+def test_a_server_that_is_not_there_is_told_and_beat_asks_again(settings, caplog):
+    settings.BOUNCE_MAILBOX = read_mailbox_url("imaps://a:b@127.0.0.1:9")
     with pytest.raises(MailboxTrouble, match="ConnectionRefusedError"):
-        take_mailbox(read_mailbox_url("imaps://a:b@127.0.0.1:9"), at=None)
+        take_mailbox(settings.BOUNCE_MAILBOX, at=None)
+    tasks.take_bounces()
+    assert "INBOX at 127.0.0.1 does not answer" in caplog.text
 
 
 @pytest.mark.parametrize(
