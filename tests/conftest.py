@@ -60,6 +60,12 @@ def _nobody_sleeps(settings: Any) -> None:
     settings.QUIET_HOURS = None
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _passwords_cost_nothing() -> None:
+    """Hashing one takes 0.4 s by design; half of the pages' tests log somebody in."""
+    django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def by_index(db: None) -> None:
     """A few rows are read as they are: PostgreSQL is told not to."""
