@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from itertools import islice
 from typing import Any, Literal, TextIO
 
 from liquid import Environment, RenderContext, TokenStream
@@ -38,6 +39,7 @@ from liquid.undefined import FalsyStrictUndefined
 from campaigns.content.liquid_filters import (
     FILTERS,
     LOOP_MAX_ROUNDS,
+    charge,
     guarded_filter,
     refuse_huge,
     written,
@@ -58,6 +60,8 @@ TOKEN_MAX_CHARACTERS = 1_000
 OUTPUT_MAX_BYTES = 200_000
 FILTERS_MAX = 8
 BLOCKS_MAX_DEPTH = 10
+# More of them at once help nobody.
+PROBLEMS_MAX = 20
 
 OPENING_TAGS = {"if": "endif", "unless": "endunless", "case": "endcase"}
 OPENING_TAGS |= {"for": "endfor", "comment": "endcomment"}
@@ -155,7 +159,9 @@ class _Output(Output):
 
 
 class _BoundedLoop(LoopExpression):
-    """A loop that looks at a range's length before it makes a list of it."""
+    """A loop that is paid for before its first round: rounds times what it holds."""
+
+    characters = 0
 
     def _to_iter(
         self, obj: object, context: RenderContext
@@ -163,13 +169,18 @@ class _BoundedLoop(LoopExpression):
         refuse_huge(obj)
         return super()._to_iter(obj, context)
 
+    def evaluate(self, context: RenderContext) -> tuple[Iterator[object], int]:
+        rounds, length = super().evaluate(context)
+        charge(context, length * self.characters)
+        return rounds, length
+
 
 class _ForTag(for_tag.ForTag):
     def parse(self, stream: TokenStream) -> Node:
         node = super().parse(stream)
         if isinstance(node, for_tag.ForNode):
             loop = node.expression
-            node.expression = _BoundedLoop(
+            node.expression = bounded = _BoundedLoop(
                 loop.token,
                 loop.identifier,
                 loop.iterable,
@@ -178,6 +189,7 @@ class _ForTag(for_tag.ForTag):
                 reversed_=loop.reversed,
                 cols=loop.cols,
             )
+            bounded.characters = stream.current.start_index - node.token.start_index
         return node
 
 
@@ -255,15 +267,24 @@ _PROBES |= {name: f"{{}}{{{{% {end} %}}}}" for name, end in OPENING_TAGS.items()
 
 def _first_wrong(source: str) -> int:
     """Where the first piece stands that cannot be read by itself; 0 if all can."""
-    for token in scan(source):
-        probe = _PROBES.get(token.name, "{}")
-        if token.kind == "text" or token.name in {"else", *OPENING_TAGS.values()}:
-            continue
-        try:
-            environment("text").from_string(probe.format(token.source))
-        except LiquidError:
-            return token.start
-    return 0
+    probes = [
+        (token.start, _PROBES.get(token.name, "{}").format(token.source))
+        for token in scan(source)
+        if token.kind != "text" and token.name not in {"else", *OPENING_TAGS.values()}
+    ]
+    # By halves: thousands of pieces, each tried alone, would take seconds.
+    while len(probes) > 1:
+        half = probes[: len(probes) // 2]
+        probes = half if not _reads(half) else probes[len(half) :]
+    return probes[0][0] if probes and not _reads(probes) else 0
+
+
+def _reads(probes: list[tuple[int, str]]) -> bool:
+    try:
+        environment("text").from_string("".join(probe for _, probe in probes))
+    except LiquidError:
+        return False
+    return True
 
 
 def _name_at(error: UndefinedError, source: str) -> str:
@@ -329,8 +350,12 @@ def _size_problems(source: str) -> Iterator[TemplateProblem]:
 
 
 def _tag_problems(source: str) -> list[TemplateProblem]:
-    problems: list[TemplateProblem] = []
+    return list(islice(_each_tag_problem(source), PROBLEMS_MAX))
+
+
+def _each_tag_problem(source: str) -> Iterator[TemplateProblem]:
     opened: list[Token] = []
+    loops = 0
     for token in scan(source):
         if token.kind != "tag":
             continue
@@ -339,12 +364,13 @@ def _tag_problems(source: str) -> list[TemplateProblem]:
             what = f"{{% {name} %}}" if name else "{% without a name"
             hint = f"Use one of: {', '.join(sorted(OPENING_TAGS))}, assign."
             message = f"{what} is not a tag a mail can use."
-            problems.append(problem_at(source, token.start, message, hint))
+            yield problem_at(source, token.start, message, hint)
         elif name in OPENING_TAGS:
             opened.append(token)
+            loops += name == "for"
         elif name in OPENING_TAGS.values():
             if opened and OPENING_TAGS[opened[-1].name] == name:
-                opened.pop()
+                loops -= opened.pop().name == "for"
                 continue
             hint = (
                 f"Close {{% {opened[-1].name} %}} with "
@@ -353,15 +379,14 @@ def _tag_problems(source: str) -> list[TemplateProblem]:
                 else "Delete it, or open it before."
             )
             message = f"{{% {name} %}} closes nothing."
-            problems.append(problem_at(source, token.start, message, hint))
-        elif name in {"break", "continue"} and not any(t.name == "for" for t in opened):
+            yield problem_at(source, token.start, message, hint)
+        elif name in {"break", "continue"} and not loops:
             message = f"{{% {name} %}} stands outside of a loop."
-            problems.append(problem_at(source, token.start, message, "Delete it."))
+            yield problem_at(source, token.start, message, "Delete it.")
     for token in opened:
         hint = f"Write {{% {OPENING_TAGS[token.name]} %}} where it ends."
         message = f"{{% {token.name} %}} is not closed."
-        problems.append(problem_at(source, token.start, message, hint))
-    return problems
+        yield problem_at(source, token.start, message, hint)
 
 
 def walk(template: BoundTemplate) -> Iterator[Node]:
@@ -383,7 +408,12 @@ def _expressions(node: Node) -> Iterator[Expression]:
 
 
 def _expression_problems(template: BoundTemplate, source: str) -> list[TemplateProblem]:
-    problems = []
+    return list(islice(_each_expression_problem(template, source), PROBLEMS_MAX))
+
+
+def _each_expression_problem(
+    template: BoundTemplate, source: str
+) -> Iterator[TemplateProblem]:
     env = template.env
     for node in walk(template):
         for expression in _expressions(node):
@@ -391,7 +421,7 @@ def _expression_problems(template: BoundTemplate, source: str) -> list[TemplateP
                 message = f"A mail has no clock: {expression.path[0]} is not known."
                 hint = "Write the date out, or hand it over with the data."
                 index = expression.token.start_index
-                problems.append(problem_at(source, index, message, hint))
+                yield problem_at(source, index, message, hint)
             if not isinstance(expression, FilteredExpression):
                 continue
             filters = expression.filters or []
@@ -399,18 +429,12 @@ def _expression_problems(template: BoundTemplate, source: str) -> list[TemplateP
             if len(filters) > FILTERS_MAX:
                 message = f"One value goes through {len(filters)} filters."
                 hint = f"At most {FILTERS_MAX} are allowed: split it with assign."
-                problems.append(problem_at(source, at, message, hint))
-            problems += [
-                problem_at(
-                    source,
-                    f.token.start_index,
-                    f"There is no filter {f.name!r}.",
-                    _HINTS["UnknownFilterError"],
-                )
-                for f in filters
-                if f.name not in env.filters
-            ]
-    return problems
+                yield problem_at(source, at, message, hint)
+            for f in filters:
+                if f.name not in env.filters:
+                    message = f"There is no filter {f.name!r}."
+                    hint = _HINTS["UnknownFilterError"]
+                    yield problem_at(source, f.token.start_index, message, hint)
 
 
 def variables_used(source: str) -> tuple[str, ...]:

@@ -4,17 +4,24 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from liquid import RenderContext
 from liquid.builtin.filters import array, math, misc, string
 from liquid.exceptions import (
     FilterArgumentError,
     LiquidTypeError,
     LoopIterationLimitError,
 )
+from liquid.filter import with_context
 
 LOOP_MAX_ROUNDS = 2_000
 VALUE_MAX_CHARACTERS = 64_000
 # Whole numbers beyond this are no price and no count.
 _NUMBER_MAX = 10**18
+# What the loops and filters of one mail may read, all their rounds together: at worst,
+# conditions of a hundred words each, that is 0.8 s.
+WORK_MAX_CHARACTERS = 1_000_000
+# A call costs about as much as reading these.
+_CALL_CHARACTERS = 50
 
 
 def written(value: object) -> str:
@@ -47,13 +54,28 @@ def refuse_huge(value: object) -> None:
         raise FilterArgumentError("a number has at most 18 digits", token=None)
 
 
+def charge(context: RenderContext, characters: int) -> None:
+    """Note what was read. Raises LoopIterationLimitError when it is too much."""
+    kept = context.tag_namespace
+    kept["work"] = done = kept.get("work", 0) + characters
+    if done > WORK_MAX_CHARACTERS:
+        raise LoopIterationLimitError(
+            f"loops and filters read more than {WORK_MAX_CHARACTERS:,} characters",
+            token=None,
+        )
+
+
 def guarded_filter(filter_: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that refuses what is too big before and after it works."""
 
+    @with_context
     @wraps(filter_)
-    def guarded(value: Any, *args: Any, **kwargs: Any) -> Any:
+    def guarded(value: Any, *args: Any, context: RenderContext, **kwargs: Any) -> Any:
+        size = _CALL_CHARACTERS
         for item in (value, *args, *kwargs.values()):
             refuse_huge(item)
+            size += len(item) if isinstance(item, str | list | range) else 0
+        charge(context, size)
         try:
             result = filter_(value, *args, **kwargs)
         except (ArithmeticError, ValueError, TypeError) as problem:

@@ -7,7 +7,7 @@ but our own output handed over, and one clear error behind.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from html.parser import HTMLParser
 
@@ -243,7 +243,7 @@ def compile_tree(root: Element) -> str:
     head_styles, inline_css = _split_styles(root)
     html = _run_compiler(writer.to_mjml(head_styles))
     if inline_css:
-        html = _inliner(inline_css).inline(html)
+        html = _with_inline_styles(html, inline_css)
     if len(html) > HTML_MAX_CHARACTERS:
         message = f"The mail has {len(html):,} characters of HTML."
         raise _refusal(message, "Take something out.")
@@ -256,27 +256,36 @@ def _refusal(message: str, hint: str) -> TemplateError:
 
 
 def _run_compiler(mjml: str) -> str:
-    try:
-        # Without its list of fonts the compiler links to no font of other servers.
-        return str(mjml2html(mjml, fonts={}))
-    except ValueError as error:
-        message = f"The layout could not be compiled: {str(error)[:200]}."
-        raise _refusal(message, "Undo the last change.") from None
-    except BaseException as error:
-        # A panic in Rust derives from BaseException, so that nothing catches it.
-        if type(error).__name__ != "PanicException":
-            raise
-        message = "The layout could not be compiled: the compiler gave up."
-        raise _refusal(message, "Undo the last change.") from None
+    # Without its list of fonts the compiler links to no font of other servers.
+    return _answer_of(
+        lambda: str(mjml2html(mjml, fonts={})), "The layout could not be compiled"
+    )
 
 
-def _inliner(css: str) -> css_inline.CSSInliner:
-    return css_inline.CSSInliner(
+def _with_inline_styles(html: str, css: str) -> str:
+    inliner = css_inline.CSSInliner(
         inline_style_tags=False,
         keep_style_tags=True,
         load_remote_stylesheets=False,
         extra_css=css,
     )
+    return _answer_of(
+        lambda: str(inliner.inline(html)), "The inline styles could not be read"
+    )
+
+
+def _answer_of(native: Callable[[], str], refusal: str) -> str:
+    try:
+        return native()
+    except ValueError as error:
+        message = f"{refusal}: {str(error)[:200]}."
+        raise _refusal(message, "Undo the last change.") from None
+    except BaseException as error:
+        # A panic in Rust derives from BaseException, so that nothing catches it.
+        if type(error).__name__ != "PanicException":
+            raise
+        message = f"{refusal}: the compiler gave up."
+        raise _refusal(message, "Undo the last change.") from None
 
 
 def _split_styles(root: Element) -> tuple[Element, str]:

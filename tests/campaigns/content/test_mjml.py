@@ -173,6 +173,13 @@ def test_a_panic_of_the_compiler_becomes_a_clear_error(capfd):
         mjml._run_compiler("<mjml><mj-body><p>éw>")
 
 
+def test_inline_styles_that_cannot_be_read_are_a_clear_error():
+    head = '<mj-head><mj-style inline="inline">p{margin:0}</mj-style></mj-head>'
+    layout = _in_text('<p style="x">a</p>').replace("<mj-body>", f"{head}<mj-body>")
+    with pytest.raises(TemplateError, match="inline styles could not be read"):
+        compile_layout(layout)
+
+
 def test_the_footer_cannot_be_made_conditional():
     layout = _in_text('<mj-block name="footer" kind="footer" />')
     layout = layout.replace("<mj-text>", "{% if a %}<mj-text>")
