@@ -31,13 +31,19 @@ _PASSING: dict[str, Callable[[Mapping[str, Any]], bool]] = {
         _inner(_inner(said, "data"), "bounce").get("type", "Permanent") != "Permanent"
     ),
     "sendgrid": lambda said: said.get("type") == "blocked",
-    "sparkpost": lambda said: str(said.get("bounce_class", "")) in _SOFT_SPARKPOST,
+    "sparkpost": lambda said: any(
+        str(event.get("bounce_class", "")) in _SOFT_SPARKPOST
+        # Within "msys", under the name of its class.
+        for event in (said, *_inner(said, "msys").values())
+        if isinstance(event, Mapping)
+    ),
     "mailtrap": lambda said: said.get("event") == "soft bounce",
     "mailersend": lambda said: said.get("type") == "activity.soft_bounced",
 }
 # Hard bounces for which Anymail gives no reason.
 _HARD: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "mandrill": lambda said: said.get("event") == "hard_bounce",
+    "sendgrid": lambda said: said.get("event") == "bounce",
 }
 # The only thing about a message that a provider is told (campaigns/sending).
 PUBLIC_ID = "d"
