@@ -23,6 +23,7 @@ from customers.models import (
     Suppression,
 )
 from customers.news import Recorded, tell_recorded
+from customers.querysets import around
 from customers.sources.rows import InteractionRow, RefusedRow, content_key, shortened
 
 # Clocks differ; a day covers every time zone that was left out by mistake.
@@ -393,15 +394,15 @@ def insert_ignoring(
 
 def latest_marketing(customer_ids: Iterable[int], *, at: datetime) -> dict[int, str]:
     """The marketing basis that stands; customers without one are absent."""
-    return dict(
+    ids = set(customer_ids)
+    said = (
         Consent.objects.filter(
-            customer_id__in=list(customer_ids),
-            purpose=Consent.Purpose.MARKETING,
-            occurred_at__lte=at,
+            around(ids), purpose=Consent.Purpose.MARKETING, occurred_at__lte=at
         )
         .order_by("occurred_at", "pk")
         .values_list("customer_id", "basis")
     )
+    return {pk: basis for pk, basis in said if pk in ids}
 
 
 def carry_suppression(old: str, new: str, *, source: str, at: datetime) -> None:

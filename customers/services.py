@@ -231,9 +231,9 @@ def suppressed_keys(emails: Iterable[str]) -> set[str]:
     found: set[str] = set()
     while part := list(islice(waiting, HASHES_A_QUESTION)):
         found.update(
-            Suppression.objects.filter(address_hash__in=part).values_list(
-                "address_hash", flat=True
-            )
+            Suppression.objects.filter(address_hash__one_of=part)
+            .order_by()
+            .values_list("address_hash", flat=True)
         )
     return {keys[name] for name in found}
 

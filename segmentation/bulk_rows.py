@@ -91,23 +91,38 @@ def write_rows(
     the new values. Raises TypeError when a field is missing that has to have a value,
     ValueError when the columns are not of one length.
     """
+    conflict = ""
+    if instead_of:
+        same = ", ".join(_quoted(model, name) for name in instead_of)
+        changed = ", ".join(
+            f"{column} = excluded.{column}"
+            for name in columns
+            if name not in instead_of
+            for column in [_quoted(model, name)]
+        )
+        conflict = f" ON CONFLICT ({same}) DO UPDATE SET {changed}"
+    _insert(model, columns, conflict)
+
+
+def add_missing_rows(
+    model: type[models.Model], columns: Mapping[str, Sequence[Any] | Column]
+) -> int:
+    """The same, but for rows that a constraint keeps out; how many were added."""
+    return _insert(model, columns, " ON CONFLICT DO NOTHING")
+
+
+def _insert(
+    model: type[models.Model],
+    columns: Mapping[str, Sequence[Any] | Column],
+    conflict: str,
+) -> int:
     meta = model._meta
     fields: dict[str, Any] = {name: meta.get_field(name) for name in columns}
     for needed in meta.concrete_fields:
         if not (needed.name in fields or needed.null or needed.primary_key):
             raise TypeError(f"A row of {meta.label} needs {needed.name}.")
-    quote = connection.ops.quote_name
-    names = {name: quote(field.column) for name, field in fields.items()}
-    into = f"INSERT INTO {quote(meta.db_table)} ({', '.join(names.values())})"
-    conflict = ""
-    if instead_of:
-        same = ", ".join(names[name] for name in instead_of)
-        changed = ", ".join(
-            f"{column} = excluded.{column}"
-            for name, column in names.items()
-            if name not in instead_of
-        )
-        conflict = f" ON CONFLICT ({same}) DO UPDATE SET {changed}"
+    names = ", ".join(_quoted(model, name) for name in fields)
+    into = f"INSERT INTO {connection.ops.quote_name(meta.db_table)} ({names})"
     values = [_plain(column) for column in columns.values()]
     lengths = {len(column) for column in values}
     if len(lengths) > 1:
@@ -116,21 +131,27 @@ def write_rows(
             f"they have {sorted(lengths)}."
         )
     if not any(lengths):
-        return
+        return 0
     if connection.vendor == "postgresql":
         kinds = [field.db_type(connection) for field in fields.values()]
-        _write_arrays(into, conflict, kinds, values)
-        return
-    marks = ", ".join(["%s"] * len(names))
+        return _write_arrays(into, conflict, kinds, values)
+    marks = ", ".join(["%s"] * len(fields))
     with connection.cursor() as cursor:
         cursor.executemany(
             f"{into} VALUES ({marks}){conflict}", list(zip(*values, strict=True))
         )
+        added: int = cursor.rowcount
+    return added
+
+
+def _quoted(model: type[models.Model], name: str) -> str:
+    field: Any = model._meta.get_field(name)
+    return connection.ops.quote_name(field.column)
 
 
 def _write_arrays(
     into: str, conflict: str, kinds: Sequence[Any], values: Sequence[list[Any]]
-) -> None:
+) -> int:
     """One statement whatever the number of rows: an array a column."""
     import psycopg
 
@@ -139,6 +160,7 @@ def _write_arrays(
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as one:
         # Names of our own; what comes from outside are parameters.
         one.execute(f"{into} SELECT * FROM unnest({arrays}){conflict}", values)  # noqa: S608
+        return one.rowcount
 
 
 def _plain(column: Sequence[Any] | Column) -> list[Any]:

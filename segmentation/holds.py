@@ -6,7 +6,7 @@ Source: method.md 3.5; docs/method.md, "Holds".
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, cast
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, cast
 import numpy as np
 
 from customers.models import Interaction
+from customers.querysets import around
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import (
     load_people,
@@ -119,7 +120,7 @@ def held(customer_ids: Iterable[int], *, at: datetime) -> dict[int, Hold]:
     message for a person, then a complaint, then a low rating, then one text in great
     anger, then the profile, then a complaint that was not read yet.
     """
-    ids, measures = list(customer_ids), measures_in_use()
+    ids, measures = set(customer_ids), measures_in_use()
     holds = _by_unread(ids, at=at) | _by_profile(ids, measures, at=at)
     for pk, facts in _facts(ids, measures, since=at - HOLD, at=at).items():
         standing = facts.standing(at=at)
@@ -128,15 +129,16 @@ def held(customer_ids: Iterable[int], *, at: datetime) -> dict[int, Hold]:
             holds[pk] = Hold(max(standing).because, last)
     for pk, until in silenced(ids, at=at).items():
         holds[pk] = Hold(REASON, until)
-    return holds
+    # Questions go by ranges of ids: of others in them nobody has asked.
+    return {pk: hold for pk, hold in holds.items() if pk in ids}
 
 
-def _by_unread(ids: list[int], *, at: datetime) -> dict[int, Hold]:
+def _by_unread(ids: Collection[int], *, at: datetime) -> dict[int, Hold]:
     """Whoever complained in words that wait to be read: it may be anger."""
     rows = (
         unscored()
         .filter(
-            customer_id__in=ids,
+            around(ids),
             occurred_at__gt=at - HOLD,
             occurred_at__lte=at + CLOCKS,
             kind__in=COMPLAINTS,
@@ -151,7 +153,7 @@ def _by_unread(ids: list[int], *, at: datetime) -> dict[int, Hold]:
 
 
 def _facts(
-    ids: Sequence[int], measures: HoldMeasures, *, since: datetime, at: datetime
+    ids: Collection[int], measures: HoldMeasures, *, since: datetime, at: datetime
 ) -> dict[int, _Facts]:
     found: dict[int, _Facts] = defaultdict(lambda: _Facts([], []))
     _add_marks(found, ids, measures, since=since, at=at)
@@ -161,14 +163,14 @@ def _facts(
 
 def _add_marks(
     found: dict[int, _Facts],
-    ids: Sequence[int],
+    ids: Collection[int],
     measures: HoldMeasures,
     *,
     since: datetime,
     at: datetime,
 ) -> None:
     rows = Interaction.objects.filter(
-        customer_id__in=ids,
+        around(ids),
         occurred_at__gt=since,
         occurred_at__lte=at + CLOCKS,
         rating__isnull=False,
@@ -190,11 +192,11 @@ def _is_good(rating: float, *, of_ten: bool) -> bool:
 
 
 def _add_texts(
-    found: dict[int, _Facts], ids: Sequence[int], *, since: datetime, at: datetime
+    found: dict[int, _Facts], ids: Collection[int], *, since: datetime, at: datetime
 ) -> None:
     rows = (
         EmotionScore.objects.filter(
-            customer_id__in=ids,
+            around(ids),
             occurred_at__gt=since,
             occurred_at__lte=at + CLOCKS,
         )
@@ -221,16 +223,17 @@ def _add_texts(
 
 
 def _by_profile(
-    ids: list[int], measures: HoldMeasures, *, at: datetime
+    ids: Collection[int], measures: HoldMeasures, *, at: datetime
 ) -> dict[int, Hold]:
     low = measures.line - SLOWER_BY
     found = EmotionProfile.objects.filter(
-        customer_id__in=ids, last_text_at__lte=at, last_text_at__gt=at - LOOK_BACK
+        around(ids), last_text_at__lte=at, last_text_at__gt=at - LOOK_BACK
     )
     if measures.usual < low:
         # While nothing is read it goes towards what is usual: whoever is below stays.
         found = found.filter(negativity__gte=low)
-    rows = list(found.values_list("customer_id", "as_of", "state", "negativity"))
+    columns = found.values_list("customer_id", "as_of", "state", "negativity")
+    rows = [row for row in columns if row[0] in ids]
     if not rows:
         return {}
     who, moments, states, known = zip(*rows, strict=True)

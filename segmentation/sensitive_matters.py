@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from customers.models import Interaction
+from customers.querysets import around
 from segmentation.models import SensitiveMatter
 
 SILENT: Final = timedelta(days=90)
@@ -80,13 +81,14 @@ def clear_matter(matter: SensitiveMatter, *, by: Any, at: datetime) -> None:
 
 def silenced(customer_ids: Iterable[int], *, at: datetime) -> dict[int, datetime]:
     """Customers who get no marketing because of such a message, and until when."""
+    ids = set(customer_ids)
     found = (
         _within_silence(at)
-        .filter(customer_id__in=list(customer_ids), occurred_at__lte=at)
+        .filter(around(ids), occurred_at__lte=at)
         .order_by("occurred_at")
         .values_list("customer_id", "occurred_at")
     )
-    return {customer: when + SILENT for customer, when in found}
+    return {customer: when + SILENT for customer, when in found if customer in ids}
 
 
 def _within_silence(at: datetime) -> QuerySet[SensitiveMatter]:

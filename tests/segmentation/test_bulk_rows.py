@@ -5,7 +5,13 @@ import pytest
 from django.db import connection
 
 from customers.models import Customer
-from segmentation.bulk_rows import INSTANT, instant, read_columns, write_rows
+from segmentation.bulk_rows import (
+    INSTANT,
+    add_missing_rows,
+    instant,
+    read_columns,
+    write_rows,
+)
 from segmentation.models import EmotionProfile, Membership
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +134,12 @@ def test_profiles_have_room_to_be_rewritten_where_they_are():
                 [EmotionProfile._meta.db_table],
             )
             assert cursor.fetchone() == (["fillfactor=45"],)
+
+
+def test_rows_that_are_there_already_are_passed_over_and_counted(people):
+    assert add_missing_rows(EmotionProfile, columns(people[:2])) == 2
+    nothing = np.full(3, np.datetime64("NaT"), INSTANT)
+    more = columns(people, texts=[7, 7, 7], last_text_at=nothing)
+    assert add_missing_rows(EmotionProfile, more) == 1
+    texts = EmotionProfile.objects.order_by("customer").values_list("texts", flat=True)
+    assert list(texts) == [0, 1, 7]
