@@ -20,6 +20,7 @@ from django.utils import timezone
 from campaigns.audience import (
     CUSTOMERS_A_CHUNK,
     Audience,
+    Person,
     Plan,
     decide,
     next_chunk,
@@ -225,14 +226,14 @@ def _count_step(count_id: int) -> bool:
     return False
 
 
-def decide_after(plan: Plan, some: list[Customer], *, at: datetime) -> Audience:
+def decide_after(plan: Plan, some: list[Person], *, at: datetime) -> Audience:
     """Of some customers, by id, as if everybody before them had been decided on."""
     # Whether somebody is in depends on nobody but those with the same address.
     ids = {one.pk for one in some}
     keys = {one.address_key for one in some} - {""}
-    same = people().filter(address_key__in=keys, pk__lt=some[-1].pk)
-    others = same.exclude(pk__in=ids)
-    everybody = sorted([*others, *some], key=lambda one: one.pk)
+    same = Customer.objects.filter(address_key__one_of=keys, pk__lt=some[-1].pk)
+    others = [one for one in people(same) if one.pk not in ids]
+    everybody = sorted([*others, *some])
     whole = decide(plan, everybody, at=at, taken=lambda _: set())
     return Audience(
         included={pk: one for pk, one in whole.included.items() if pk in ids},
@@ -256,7 +257,7 @@ def left_out_names(
     plan: Plan, reason: str, ids: Iterable[int], *, at: datetime
 ) -> list[tuple[Customer, str]]:
     """Those of these customers who are left out for this reason now, and why."""
-    some = list(people().filter(pk__in=list(ids)))
+    some = people(Customer.objects.filter(pk__in=list(ids)))
     if not some:
         return []
     part = decide_after(plan, some, at=at)

@@ -1,33 +1,40 @@
 """From a dated send to one message per customer: resumable, harmless to repeat."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from itertools import groupby
 from time import monotonic
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from django.conf import settings
 from django.db import transaction
 
 from campaigns.audience import (
     Audience,
+    LeftOut,
+    Place,
     Recipient,
     decide,
     next_chunk,
     plan_of_send,
 )
+from campaigns.batching import Batching, Share
 from campaigns.local_time import first_instant, local_instant
-from campaigns.models import Batch, Message, Send
+from campaigns.models import Message, Send, new_public_ids
 from campaigns.sending import canary
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import expiry, quiet_hours, zone_of
+from customers.models import Customer
+from customers.querysets import around
+from segmentation.bulk_rows import add_missing_rows, instant
 
 # Rows of one transaction: SQLite's other writers wait about a fifth of a second.
-CUSTOMERS_A_CHUNK: Final = 2000
+CUSTOMERS_A_CHUNK: Final = 5000
 # Later than this, a person decides: a stale offer must not go out by itself.
 MISFIRE_GRACE: Final = timedelta(hours=6)
-BULK: Final = "bulk"
+NEVER: Final = np.datetime64("NaT", "us")
 
 
 def due_at(send: Send) -> datetime:
@@ -70,15 +77,16 @@ def materialise(send: Send, *, at: datetime, until: float | None = None) -> bool
     By ranges of customer ids, each range one transaction with its place in the send's
     row, so that a crash repeats nothing. until: stop at this time.monotonic().
     """
+    batching = Batching(batch_size_of(settings.PROVIDER))
     while True:
-        if _prepare_chunk(send.pk, at=at):
+        if _prepare_chunk(send.pk, batching, at=at):
             send.refresh_from_db()
             return send.prepared_at is not None
         if until is not None and monotonic() >= until:
             return False
 
 
-def _prepare_chunk(send_id: int, *, at: datetime) -> bool:
+def _prepare_chunk(send_id: int, batching: Batching, *, at: datetime) -> bool:
     """One range of customers; True when there is nothing (more) to do."""
     with transaction.atomic():
         send = Send.objects.select_for_update().get(pk=send_id)
@@ -88,119 +96,89 @@ def _prepare_chunk(send_id: int, *, at: datetime) -> bool:
         if not customers:
             _complete(send, at=at)
             return True
-        plan, instants = plan_of_send(send), _Instants(send)
+        instants = _Instants(send)
         audience = decide(
-            plan,
+            plan_of_send(send),
             customers,
             at=at,
-            taken=lambda keys: _reached(send, keys),
+            taken=lambda keys: _reached(send, keys, before=customers[0].pk),
             too_late=instants.too_late,
         )
-        _write(send, audience, instants, at=at)
+        batching.follow(send)
+        batches = batching.place(send, _shares(send, audience, instants))
+        _write(send, audience, batches, at=at)
         send.prepared_up_to = customers[-1].pk
         send.audience_size += len(audience)
         send.save(update_fields=["prepared_up_to", "audience_size"])
+    batching.committed(send)
     return False
 
 
-def _reached(send: Send, keys: set[str]) -> set[str]:
-    """Which of these mailboxes an earlier range reaches already."""
-    return set(
-        Message.objects.filter(send=send, customer__address_key__in=keys)
-        .exclude(state=Message.State.LEFT_OUT)
-        .values_list("customer__address_key", flat=True)
-    )
+def _reached(send: Send, keys: set[str], *, before: int) -> set[str]:
+    """Which of these mailboxes an earlier range reaches already, one before this id."""
+    earlier = Customer.objects.filter(address_key__one_of=keys, pk__lt=before)
+    shared = dict(earlier.order_by().values_list("pk", "address_key"))
+    there = Message.objects.filter(around(shared), send=send)
+    mailed = there.exclude(state=Message.State.LEFT_OUT)
+    ids = mailed.values_list("customer_id", flat=True)
+    return {shared[pk] for pk in ids if pk in shared}
+
+
+def _shares(
+    send: Send, audience: Audience, instants: "_Instants"
+) -> dict[Share, list[int]]:
+    """The included by their tone and their hour of leaving."""
+    variants = {tone: int(pk) for pk, tone in send.frozen["variants"].items()}
+    shares: dict[Share, list[int]] = defaultdict(list)
+    for pk, one in audience.included.items():
+        shares[Share(variants[one.tone], instants.of(one.timezone))].append(pk)
+    return shares
 
 
 def _write(
-    send: Send, audience: Audience, instants: "_Instants", *, at: datetime
+    send: Send, audience: Audience, batches: Mapping[int, int], *, at: datetime
 ) -> None:
-    rows = _left_out(send, audience, at=at)
-    for batch, members in _batches(send, audience, instants):
-        rows += [
-            Message(
-                send=send,
-                customer_id=pk,
-                batch=batch,
-                address_wire=recipient.address_wire,
-                segment_key=recipient.segment_key,
-                tone=recipient.tone,
-                arm=recipient.arm,
-            )
-            for pk, recipient in members
-        ]
-    Message.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
-    _keep_the_lost(send, audience, at=at)
+    """A row for each; batches: customer → batch, of the included, in this order."""
+    ins, outs = [audience.included[pk] for pk in batches], list(audience.outs.values())
+    everybody: list[Recipient | LeftOut] = [*ins, *outs]
+    ids, n = [*batches, *audience.outs], len(everybody)
+    added = add_missing_rows(
+        Message,
+        {
+            "send": [send.pk] * n,
+            "customer": ids,
+            "public_id": new_public_ids(n),
+            "state": [Message.State.WAITING.value] * len(ins)
+            + [Message.State.LEFT_OUT.value] * len(outs),
+            "reason": [""] * len(ins) + [one.reason for one in outs],
+            "detail": [""] * len(ins) + [one.detail[:200] for one in outs],
+            "address_wire": [one.address_wire for one in ins] + [""] * len(outs),
+            "segment_key": [one.segment_key for one in everybody],
+            "tone": [one.tone for one in everybody],
+            "arm": [one.arm for one in everybody],
+            "batch": [*batches.values()] + [None] * len(outs),
+            "provider_message_id": [""] * n,
+            "settled_at": np.array([NEVER] * len(ins) + [instant(at)] * len(outs)),
+        },
+    )
+    if added < n:
+        _write(send, _lost(send, audience), {}, at=at)
 
 
-def _left_out(send: Send, audience: Audience, *, at: datetime) -> list[Message]:
-    return [
-        Message(
-            send=send,
-            customer_id=pk,
-            state=Message.State.LEFT_OUT,
-            reason=out.reason,
-            detail=out.detail[:200],
-            segment_key=out.segment_key,
-            tone=out.tone,
-            arm=out.arm,
-            settled_at=at,
-        )
-        for pk, out in audience.outs.items()
-    ]
-
-
-def _keep_the_lost(send: Send, audience: Audience, *, at: datetime) -> None:
+def _lost(send: Send, audience: Audience) -> Audience:
     """Whoever a constraint kept out is left out by name: nobody is lost."""
-    ids = [*audience.included, *audience.outs]
+    ids = set(audience.included)
     there = set(
-        Message.objects.filter(send=send, customer_id__in=ids).values_list(
+        Message.objects.filter(around(ids), send=send).values_list(
             "customer_id", flat=True
         )
     )
-    Message.objects.bulk_create(
-        Message(
-            send=send,
-            customer_id=pk,
-            state=Message.State.LEFT_OUT,
-            reason="duplicate_address",
-            segment_key=audience.included[pk].segment_key,
-            tone=audience.included[pk].tone,
-            arm=audience.included[pk].arm,
-            settled_at=at,
-        )
-        for pk in ids
-        if pk not in there
-    )
-
-
-def _batches(
-    send: Send, audience: Audience, instants: "_Instants"
-) -> Iterator[tuple[Batch, list[tuple[int, Recipient]]]]:
-    """The included in batches of one tone and one hour of leaving."""
-    variants = {tone: int(pk) for pk, tone in send.frozen["variants"].items()}
-    size = batch_size_of(settings.PROVIDER)
-    planned = []
-    people = sorted(
-        audience.included.items(),
-        key=lambda one: (one[1].tone, instants.of(one[1].timezone), one[0]),
-    )
-    for (tone, when), same in groupby(
-        people, key=lambda one: (one[1].tone, instants.of(one[1].timezone))
-    ):
-        members = list(same)
-        for start in range(0, len(members), size):
-            batch = Batch(
-                send=send,
-                variant_id=variants[tone],
-                lane=BULK,
-                # Nothing leaves before the audience is complete.
-                paused=True,
-                not_before=when,
-            )
-            planned.append((batch, members[start : start + size]))
-    Batch.objects.bulk_create([batch for batch, _ in planned])
-    yield from planned
+    lost = Audience()
+    for pk in ids - there:
+        one = audience.included[pk]
+        place = Place(one.segment_key, one.tone, one.arm)
+        lost.leave_out(pk, "duplicate_address", place)
+    return lost
 
 
 class _Instants:

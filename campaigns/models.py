@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -27,6 +28,13 @@ def tone_choices() -> list[tuple[str, str]]:
 def new_public_id() -> int:
     """A random positive 63-bit number: all the outside ever learns of a message."""
     return secrets.randbits(63) or 1
+
+
+def new_public_ids(count: int) -> list[int]:
+    """As many of them at once."""
+    bits = np.frombuffer(secrets.token_bytes(8 * count), np.uint64) >> np.uint64(1)
+    ids: list[int] = np.maximum(bits, 1).tolist()
+    return ids
 
 
 class Sender(models.Model):
@@ -304,7 +312,16 @@ class Message(models.Model):
         FITTING = "fitting", _("fitting tone")
         NEUTRAL = "neutral", _("neutral control")
 
-    send = models.ForeignKey(Send, on_delete=models.PROTECT, related_name="messages")
+    # A send writes a row of everybody. Two indexes below begin with the send. The
+    # database checks the customer alone: sends and batches are never deleted, and to
+    # look each of them up took PostgreSQL as long as the row itself.
+    send = models.ForeignKey(
+        Send,
+        on_delete=models.PROTECT,
+        related_name="messages",
+        db_index=False,
+        db_constraint=False,
+    )
     customer = models.ForeignKey(
         Customer, on_delete=models.PROTECT, related_name="messages"
     )
@@ -320,9 +337,14 @@ class Message(models.Model):
     tone = models.CharField(max_length=20)
     arm = models.CharField(max_length=10, choices=Arm, default=Arm.FITTING)
     batch = models.ForeignKey(
-        Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="messages"
+        Batch,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="messages",
+        db_constraint=False,
     )
-    provider_message_id = models.CharField(max_length=200, blank=True, db_index=True)
+    provider_message_id = models.CharField(max_length=200, blank=True)
     handed_over_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
 
@@ -345,6 +367,12 @@ class Message(models.Model):
                 fields=["state", "send"],
                 condition=models.Q(state="in_doubt"),
                 name="messages_in_doubt",
+            ),
+            # Nobody is asked for by a name that they do not have yet.
+            models.Index(
+                fields=["provider_message_id"],
+                condition=models.Q(provider_message_id__gt=""),
+                name="named_by_provider",
             ),
         ]
 

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from campaigns.batching import BULK
 from campaigns.errors import CannotSettle, WrongState
-from campaigns.materialising import BULK
 from campaigns.models import Batch, Message, Send
 from campaigns.sending.channels import batch_size_of
 

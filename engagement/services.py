@@ -128,6 +128,8 @@ def _messages_of(events: Sequence[Event]) -> dict[int, Message]:
             message = (
                 Message.objects.select_related("customer", "send")
                 .filter(
+                    # As the index has it; SQLite does not conclude it by itself.
+                    provider_message_id__gt="",
                     provider_message_id=event.provider_message_id,
                     address_wire__iexact=event.recipient,
                 )

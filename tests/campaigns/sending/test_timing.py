@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.errors import CannotSchedule
-from campaigns.materialising import _prepare_chunk
 from campaigns.models import Batch, Send
 from campaigns.planning import preflight
 from campaigns.quiet_hours import hours_of
@@ -256,7 +255,7 @@ def test_what_a_killed_engine_held_is_stale_too(
 def test_an_audience_that_was_half_written_is_stale_too(people, campaign, settings):
     settings.QUIET_HOURS = None
     send = launch_send(schedule_send(campaign, scheduled_at=NOON, at=NOON), at=NOON)
-    _prepare_chunk(send.pk, at=NOON)  # killed here
+    materialise(send, at=NOON, until=float("-inf"))  # killed here
     later = NOON + timedelta(hours=12)
     assert engine.run_once(at=later).accepted == 0
     send.refresh_from_db()
