@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from campaigns.batching import BULK
 from campaigns.errors import CannotSettle, WrongState
 from campaigns.models import Batch, Message, Send
+from campaigns.sending.breaker import BULK
 from campaigns.sending.channels import batch_size_of
 
 if TYPE_CHECKING:

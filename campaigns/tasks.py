@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
 from campaigns.sending import engine
-from campaigns.sending.breaker import BULK, TRANSACTIONAL
+from campaigns.sending.breaker import BULK, LANES, TRANSACTIONAL
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.protocol import Lane
 from customers import waking
@@ -51,7 +51,7 @@ def tick() -> None:
         wake(materialise, send_id)
     for count_id in open_counts(at=at):
         wake(count_audience, count_id)
-    for lane in engine.LANES:
+    for lane in LANES:
         for _ in range(min(engine.work_waits(lane, at=at), PUMPS_A_TICK)):
             wake(pump, lane)
 

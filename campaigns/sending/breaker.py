@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Mail about an order first, then what goes to many.
+# In this order, and in turn: what goes to many never holds up mail about an order.
 TRANSACTIONAL: Final = "transactional"
 BULK: Final = "bulk"
 LANES: Final = (TRANSACTIONAL, BULK)

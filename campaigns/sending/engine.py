@@ -31,7 +31,7 @@ from campaigns.materialising import (
 )
 from campaigns.models import Batch, EngineNode, Send
 from campaigns.sending import frequency, ledger
-from campaigns.sending.breaker import BULK, TRANSACTIONAL
+from campaigns.sending.breaker import LANES
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
@@ -42,8 +42,6 @@ from segmentation.pins import end_expired_pins
 
 log = logging.getLogger(__name__)
 
-# In this order, and in turn: what goes to many never holds up mail about an order.
-LANES: Final = (TRANSACTIONAL, BULK)
 # So long a lane has its turn.
 LANE_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 1.0

@@ -4,6 +4,7 @@ A channel gets mails one group at a time and answers for each. What it can't tel
 sure it calls in doubt; it never tries again by itself.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -101,6 +102,29 @@ class Envelope:
     address: str
     # Counts the hand-overs of the batch.
     generation: int = 0
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What a provider is told to know it by; it says so in every event."""
+        return {
+            "d": str(self.public_id),
+            "c": str(self.send_id),
+            "b": str(self.batch_id),
+        }
+
+    def holding(self, body: Any, *, unsubscribe: str, texts: Sequence[str]) -> Outgoing:
+        """The mail, ready to leave. texts: all of what its customer would read."""
+        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+        return Outgoing(
+            self.message_id,
+            self.public_id,
+            self.send_id,
+            self.batch_id,
+            self.address,
+            unsubscribe,
+            digest,
+            body,
+        )
 
 
 class Channel(Protocol):

@@ -3,7 +3,6 @@
 Providers that take many in one call are in many.py.
 """
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from email.parser import BytesHeaderParser
@@ -99,9 +98,6 @@ class AnymailChannel:
     ) -> Outgoing:
         email = render(variant, context)
         refuse_code(self.provider, email.subject, email.html, email.text)
-        digest = hashlib.sha256(
-            "\0".join((email.subject, email.html, email.text)).encode()
-        )
         message = self.write(
             variant,
             to=[envelope.address],
@@ -112,20 +108,11 @@ class AnymailChannel:
         )
         # A test mail stands for no message and has no id to be known by.
         if envelope.public_id and self.provider not in WITHOUT_METADATA:
-            message.metadata = {
-                "d": str(envelope.public_id),
-                "c": str(envelope.send_id),
-                "b": str(envelope.batch_id),
-            }
-        return Outgoing(
-            message_id=envelope.message_id,
-            public_id=envelope.public_id,
-            send_id=envelope.send_id,
-            batch_id=envelope.batch_id,
-            address=envelope.address,
+            message.metadata = envelope.metadata
+        return envelope.holding(
+            message,
             unsubscribe=context.links.unsubscribe,
-            fingerprint=digest.hexdigest(),
-            body=message,
+            texts=(email.subject, email.html, email.text),
         )
 
     def write(

@@ -7,7 +7,6 @@ nobody is mailed twice. One mail alone leaves as it would through anymail.py.
 Source: sending.md 1.2 to 1.5, 3.6.
 """
 
-import hashlib
 import re
 import time
 import uuid
@@ -38,7 +37,13 @@ from campaigns.sending.channels.anymail import (
     from_line,
     heads_problem,
 )
-from campaigns.sending.channels.calls import Call, Entry, Filled, call_of
+from campaigns.sending.channels.calls import (
+    Call,
+    Entry,
+    Filled,
+    call_of,
+    whole_message,
+)
 from campaigns.sending.classify import classify, status_code
 
 # The largest that settings.MAILS_PER_CALL may be: a batch holds a group.
@@ -81,27 +86,17 @@ class ManyChannel(AnymailChannel):
                 variant.html.filled(slots.html),
                 variant.text.filled(slots.text),
             )
-        texts = (variant.sha256, slots.subject, *slots.html, *slots.text)
-        return Outgoing(
-            message_id=envelope.message_id,
-            public_id=envelope.public_id,
-            send_id=envelope.send_id,
-            batch_id=envelope.batch_id,
-            address=envelope.address,
-            unsubscribe=context.links.unsubscribe,
-            fingerprint=hashlib.sha256("\0".join(texts).encode()).hexdigest(),
-            body=Filled(
-                variant=variant,
-                address=envelope.address,
-                public_id=envelope.public_id,
-                send_id=envelope.send_id,
-                batch_id=envelope.batch_id,
-                generation=envelope.generation,
+        return envelope.holding(
+            Filled(
+                envelope,
+                variant,
                 subject=slots.subject,
                 html=slots.html,
                 text=slots.text,
                 headers=self._headers(slots.headers),
             ),
+            unsubscribe=context.links.unsubscribe,
+            texts=(variant.sha256, slots.subject, *slots.html, *slots.text),
         )
 
     def check(self, mail: Outgoing) -> str:
@@ -174,7 +169,8 @@ class ManyChannel(AnymailChannel):
     def _ask(self, mails: Sequence[Outgoing]) -> list[Result] | None:
         """One call's results; None when it is to be halved and asked again."""
         if len(mails) == 1:
-            return [self._hand_over(self._alone(mails[0]))]
+            alone = whole_message(self.write, mails[0].body)
+            return [self._hand_over(replace(mails[0], body=alone))]
         bodies = [mail.body for mail in mails]
         try:
             self._open()
@@ -193,21 +189,6 @@ class ManyChannel(AnymailChannel):
         if code == TOO_LARGE:
             self._most = len(mails) // 2
         return None if isinstance(whole, Refused) else [whole] * len(mails)
-
-    def _alone(self, mail: Outgoing) -> Outgoing:
-        """The same mail as anymail.py knows it."""
-        body: Filled = mail.body
-        message = self.write(
-            body.variant,
-            to=[body.address],
-            subject=body.subject,
-            html=body.variant.html.filled(body.html),
-            text=body.variant.text.filled(body.text),
-            headers=body.headers,
-        )
-        if body.public_id:
-            message.metadata = body.metadata
-        return replace(mail, body=message)
 
     def _watched(self, request: Any, **params: Any) -> Any:
         """The last look at a call: everybody in it, each with what is theirs."""
@@ -229,7 +210,7 @@ def _halves(part: list[int]) -> list[list[int]]:
 
 
 def _kind(mail: Filled) -> tuple[CompiledVariant, int]:
-    return mail.variant, mail.batch_id
+    return mail.variant, mail.envelope.batch_id
 
 
 def _is_bad(result: Result) -> bool:
@@ -247,7 +228,7 @@ def _expected(mail: Filled) -> Entry:
 
 def _key(mails: Sequence[Filled]) -> str:
     """One key for these mails of this hand-over, and for nothing else."""
-    first, ids = mails[0], ",".join(str(mail.public_id) for mail in mails)
+    first, ids = mails[0].envelope, ",".join(str(mail.public_id) for mail in mails)
     return str(uuid.uuid5(_KEYS, f"{first.batch_id}/{first.generation}/{ids}"))
 
 

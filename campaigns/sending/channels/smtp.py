@@ -1,6 +1,5 @@
 """The SMTP fast lane: a variant's mail is encoded once, its slots per customer."""
 
-import hashlib
 from collections.abc import Sequence
 from email.utils import make_msgid
 from typing import Final, NamedTuple
@@ -102,9 +101,6 @@ class SmtpChannel:
         content = alternative(
             prepared.text.filled(text), prepared.html.filled(html), prepared.boundary
         )
-        digest = hashlib.sha256(
-            "\0".join((variant.sha256, subject, *html, *text)).encode()
-        )
         back_to = prepared.sender
         if self._return_path is not None:
             back_to = self._return_path.of(envelope.public_id, self._keys)
@@ -114,15 +110,10 @@ class SmtpChannel:
             message_id=headers["Message-ID"].strip("<>"),
             content=b"".join((head, b"\r\n", content)),
         )
-        return Outgoing(
-            message_id=envelope.message_id,
-            public_id=envelope.public_id,
-            send_id=envelope.send_id,
-            batch_id=envelope.batch_id,
-            address=envelope.address,
+        return envelope.holding(
+            _Body(head, mail),
             unsubscribe=context.links.unsubscribe,
-            fingerprint=digest.hexdigest(),
-            body=_Body(head, mail),
+            texts=(variant.sha256, subject, *html, *text),
         )
 
     def _prepare(self, variant: CompiledVariant) -> _Prepared:

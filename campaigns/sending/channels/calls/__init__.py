@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
 from campaigns.content.render import CompiledVariant
-from campaigns.sending.channels import Result
+from campaigns.sending.channels import Envelope, Result
 
 # name: where its build() is.
 CALLS: Final = {
@@ -28,27 +28,23 @@ CALLS: Final = {
 class Filled:
     """One mail: its variant, and what in it is this customer's own.
 
-    html, text: what goes into the slots. generation: of the hand-over it belongs to.
+    html, text: what goes into the slots.
     """
 
+    envelope: Envelope
     variant: CompiledVariant
-    address: str
-    public_id: int
-    send_id: int
-    batch_id: int
-    generation: int
     subject: str
     html: list[str]
     text: list[str]
     headers: dict[str, str]
 
     @property
-    def metadata(self) -> dict[str, str]:
-        return {
-            "d": str(self.public_id),
-            "c": str(self.send_id),
-            "b": str(self.batch_id),
-        }
+    def address(self) -> str:
+        return self.envelope.address
+
+    @property
+    def public_id(self) -> int:
+        return self.envelope.public_id
 
     @property
     def characters(self) -> int:
@@ -78,6 +74,22 @@ class Write(Protocol):
         text: str,
         headers: dict[str, str],
     ) -> Any: ...
+
+
+def whole_message(write: Write, mail: Filled) -> Any:
+    """What Anymail gets of a mail that says everything by itself."""
+    message = write(
+        mail.variant,
+        to=[mail.address],
+        subject=mail.subject,
+        html=mail.variant.html.filled(mail.html),
+        text=mail.variant.text.filled(mail.text),
+        headers=mail.headers,
+    )
+    # A test mail stands for no message and has no id to be known by.
+    if mail.public_id:
+        message.metadata = mail.envelope.metadata
+    return message
 
 
 class Call(Protocol):

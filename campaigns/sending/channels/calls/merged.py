@@ -59,7 +59,9 @@ class Merged:
             text=text.text,
             headers=shared,
         )
-        message.merge_metadata = {mail.address: mail.metadata for mail in mails}
+        message.merge_metadata = {
+            mail.address: mail.envelope.metadata for mail in mails
+        }
         message.merge_headers = {
             mail.address: {name: mail.headers[name] for name in OWN_HEADERS}
             for mail in mails

@@ -13,7 +13,12 @@ from anymail.exceptions import AnymailRequestsAPIError
 
 from campaigns.content.render import CompiledVariant
 from campaigns.sending.channels import InDoubt, Result
-from campaigns.sending.channels.calls import Entry, Filled, Write
+from campaigns.sending.channels.calls import (
+    Entry,
+    Filled,
+    Write,
+    whole_message,
+)
 
 # A character beyond the first plane is two escapes of six bytes in JSON.
 BYTES_A_CHARACTER: Final = 12
@@ -54,7 +59,7 @@ class Whole:
     def post(
         self, connection: Any, write: Write, mails: Sequence[Filled], *, key: str
     ) -> list[Result]:
-        messages = [_message(write, mail) for mail in mails]
+        messages = [whole_message(write, mail) for mail in mails]
         first = self.payload(messages[0], connection.send_defaults, connection)
         first.key = key
         first.others = [
@@ -82,19 +87,6 @@ def listed(answer: Any, count: int) -> list[Any] | None:
     if isinstance(answer, list) and len(answer) == count:
         return answer
     return None
-
-
-def _message(write: Write, mail: Filled) -> Any:
-    message = write(
-        mail.variant,
-        to=[mail.address],
-        subject=mail.subject,
-        html=mail.variant.html.filled(mail.html),
-        text=mail.variant.text.filled(mail.text),
-        headers=mail.headers,
-    )
-    message.metadata = mail.metadata
-    return message
 
 
 @lru_cache(maxsize=64)
