@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from django.db.models import Count, Max
 
 from campaigns.models import Batch, Message, Send
-
-BULK: Final = "bulk"
+from campaigns.sending.breaker import BULK
 
 
 class Share(NamedTuple):

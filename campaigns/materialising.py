@@ -24,7 +24,6 @@ from campaigns.batching import Batching, Share
 from campaigns.local_time import first_instant, local_instant
 from campaigns.models import Message, Send, new_public_ids
 from campaigns.sending import canary
-from campaigns.sending.breaker import BULK
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import expiry, quiet_hours, zone_of
 from customers.models import Customer

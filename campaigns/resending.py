@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from campaigns.batching import BULK
 from campaigns.errors import CannotSettle, WrongState
 from campaigns.models import Batch, Message, Send
 from campaigns.sending.breaker import BULK

@@ -23,6 +23,7 @@ from customers.models import (
     Suppression,
 )
 from customers.news import Recorded, tell_recorded
+from customers.prepared import Prepared
 from customers.querysets import around
 from customers.sources.rows import InteractionRow, RefusedRow, content_key, shortened
 
@@ -395,14 +396,19 @@ def insert_ignoring(
 def latest_marketing(customer_ids: Iterable[int], *, at: datetime) -> dict[int, str]:
     """The marketing basis that stands; customers without one are absent."""
     ids = set(customer_ids)
-    said = (
+    said = _MARKETING(who=around(ids), at=at)
+    return {pk: basis for pk, basis in said if pk in ids}
+
+
+_MARKETING = Prepared(
+    lambda who, at: (
         Consent.objects.filter(
-            around(ids), purpose=Consent.Purpose.MARKETING, occurred_at__lte=at
+            who, purpose=Consent.Purpose.MARKETING, occurred_at__lte=at
         )
         .order_by("occurred_at", "pk")
         .values_list("customer_id", "basis")
     )
-    return {pk: basis for pk, basis in said if pk in ids}
+)
 
 
 def carry_suppression(old: str, new: str, *, source: str, at: datetime) -> None:

@@ -1,6 +1,7 @@
 """Questions about columns that Django has no words for on both databases."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Field, ForeignKey, JSONField, Lookup
@@ -49,7 +50,7 @@ class OneOf(Lookup):
 
     def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         column, params = self.process_lhs(compiler, connection)
-        asked = json.dumps(list(self.rhs))
+        asked = in_one_parameter(self.rhs, connection)
         # Only the column's own name is put in; what is asked for is bound.
         return (
             f"{column} IN (SELECT value FROM json_each(%s))",  # noqa: S608
@@ -59,4 +60,11 @@ class OneOf(Lookup):
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         column, params = self.process_lhs(compiler, connection)
         kind = self.lhs.output_field.rel_db_type(connection).partition("(")[0]
-        return f"{column} = ANY(%s::{kind}[])", [*params, list(self.rhs)]
+        asked = in_one_parameter(self.rhs, connection)
+        return f"{column} = ANY(%s::{kind}[])", [*params, asked]
+
+
+def in_one_parameter(values: Iterable[Any], connection: Any) -> Any:
+    """As "one_of" binds numbers or texts on this database."""
+    listed = list(values)
+    return json.dumps(listed) if connection.vendor == "sqlite" else listed

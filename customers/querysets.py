@@ -21,11 +21,11 @@ def around(customer_ids: Collection[int], *, field: str = "customer_id") -> mode
     Whoever asks drops those whom they did not mean. field: what holds the id.
     """
     if not customer_ids:
-        return models.Q(pk__in=())
+        return models.Q(pk__in=[])
     first, last = min(customer_ids), max(customer_ids)
     if last - first < CLOSE * len(customer_ids):
         return models.Q(**{f"{field}__gte": first, f"{field}__lte": last})
-    return models.Q(**{f"{field}__one_of": customer_ids})
+    return models.Q(**{f"{field}__one_of": list(customer_ids)})
 
 
 class CustomerQuerySet(models.QuerySet["Customer"]):

@@ -7,13 +7,14 @@ from itertools import islice
 from time import monotonic
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from customers.addresses import address_hash, address_key
 from customers.intake import Intake, latest_marketing, refusal, under_kept_ids
 from customers.models import Consent, Customer, ImportRun, Interaction, Suppression
 from customers.news import tell_changed
 from customers.objection import FORGET
+from customers.prepared import Prepared
 from customers.sources.rows import InteractionRow, Reading, RefusedRow, content_key
 
 ROWS_A_CHUNK = 2000
@@ -230,12 +231,16 @@ def suppressed_keys(emails: Iterable[str]) -> set[str]:
     waiting = iter(keys)
     found: set[str] = set()
     while part := list(islice(waiting, HASHES_A_QUESTION)):
-        found.update(
-            Suppression.objects.filter(address_hash__one_of=part)
-            .order_by()
-            .values_list("address_hash", flat=True)
-        )
+        asked = Q(address_hash__one_of=part)
+        found.update(name for (name,) in _SUPPRESSED(which=asked))
     return {keys[name] for name in found}
+
+
+_SUPPRESSED = Prepared(
+    lambda which: (
+        Suppression.objects.filter(which).order_by().values_list("address_hash")
+    )
+)
 
 
 def is_suppressed(email: str) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from customers.models import Interaction
+from customers.prepared import Prepared
 from segmentation.clustering.model import ProfileTable, SegmentModel
 from segmentation.models import SegmentationRun
 from segmentation.profile.decay import negative_mass
@@ -45,11 +46,14 @@ def keep_measures(
 
 def measures_in_use() -> HoldMeasures:
     """Those of the run in use; before the first one, those of any shop."""
-    kept = (
-        SegmentationRun.objects.filter(state=SegmentationRun.State.PUBLISHED)
-        .values_list(f"quality__{_KEPT}", flat=True)
-        .first()
-    )
+    kept = next((one for (one,) in _IN_USE()), None)
     if not kept:
         return HoldMeasures()
     return HoldMeasures(kept["line"], kept["usual"], frozenset(kept["of_ten"]))
+
+
+_IN_USE: Final = Prepared(
+    lambda: SegmentationRun.objects.filter(
+        state=SegmentationRun.State.PUBLISHED
+    ).values_list(f"quality__{_KEPT}")[:1]
+)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, cast
 import numpy as np
 
 from customers.models import Interaction
+from customers.prepared import Prepared
 from customers.querysets import around
 from segmentation.emotion.families import FAMILIES
 from segmentation.frames import (
@@ -43,6 +44,8 @@ LOW_RATING: Final = 2
 LOW_OF_TEN: Final = 4
 # One text reads as negative when anger, anxiety and sadness hold half of it.
 NEGATIVE_SHARE: Final = 0.5
+# A share: none is less.
+LEAST_NEGATIVITY: Final = 0.0
 ONE_DAY: Final = timedelta(days=1)
 # A shop's own time that was taken for UTC lies so far ahead at most.
 CLOCKS: Final = timedelta(hours=14)
@@ -135,21 +138,26 @@ def held(customer_ids: Iterable[int], *, at: datetime) -> dict[int, Hold]:
 
 def _by_unread(ids: Collection[int], *, at: datetime) -> dict[int, Hold]:
     """Whoever complained in words that wait to be read: it may be anger."""
-    rows = (
+    rows = _UNREAD(who=around(ids), after=at - HOLD, until=at + CLOCKS)
+    return {
+        pk: Hold(f"{COMPLAINTS[kind]} of {_day(when)} that was not read yet")
+        for pk, kind, when in rows
+    }
+
+
+_UNREAD: Final = Prepared(
+    lambda who, after, until: (
         unscored()
         .filter(
-            around(ids),
-            occurred_at__gt=at - HOLD,
-            occurred_at__lte=at + CLOCKS,
+            who,
+            occurred_at__gt=after,
+            occurred_at__lte=until,
             kind__in=COMPLAINTS,
         )
         .order_by("occurred_at")
         .values_list("customer_id", "kind", "occurred_at")
     )
-    return {
-        pk: Hold(f"{COMPLAINTS[kind]} of {_day(when)} that was not read yet")
-        for pk, kind, when in rows
-    }
+)
 
 
 def _facts(
@@ -169,13 +177,7 @@ def _add_marks(
     since: datetime,
     at: datetime,
 ) -> None:
-    rows = Interaction.objects.filter(
-        around(ids),
-        occurred_at__gt=since,
-        occurred_at__lte=at + CLOCKS,
-        rating__isnull=False,
-        kind__in=RATED,
-    ).values_list("customer_id", "rating", "kind", "channel", "occurred_at")
+    rows = _MARKS(who=around(ids), after=since, until=at + CLOCKS)
     for customer, mark, kind, channel, when in rows:
         rating = cast("float", mark)
         of_ten = measures.is_of_ten(kind, channel)
@@ -186,6 +188,17 @@ def _add_marks(
             found[customer].good.append(when)
 
 
+_MARKS: Final = Prepared(
+    lambda who, after, until: Interaction.objects.filter(
+        who,
+        occurred_at__gt=after,
+        occurred_at__lte=until,
+        rating__isnull=False,
+        kind__in=RATED,
+    ).values_list("customer_id", "rating", "kind", "channel", "occurred_at")
+)
+
+
 def _is_good(rating: float, *, of_ten: bool) -> bool:
     # 5 of 10 is no 5 of 5.
     return rating_deed(rating) == "high rating" and not (of_ten and rating <= 5)
@@ -194,16 +207,7 @@ def _is_good(rating: float, *, of_ten: bool) -> bool:
 def _add_texts(
     found: dict[int, _Facts], ids: Collection[int], *, since: datetime, at: datetime
 ) -> None:
-    rows = (
-        EmotionScore.objects.filter(
-            around(ids),
-            occurred_at__gt=since,
-            occurred_at__lte=at + CLOCKS,
-        )
-        .exclude(families=b"")
-        .values_list("customer_id", "kind", "families", "occurred_at")
-    )
-    read = list(rows)
+    read = _TEXTS(who=around(ids), after=since, until=at + CLOCKS)
     if not read:
         return
     packed = b"".join(stored for _, _, stored, _ in read)
@@ -222,18 +226,23 @@ def _add_texts(
             found[customer].started.append(_Started(0, when, when + PEAK_HOLD, because))
 
 
+_TEXTS: Final = Prepared(
+    lambda who, after, until: (
+        EmotionScore.objects.filter(who, occurred_at__gt=after, occurred_at__lte=until)
+        .exclude(families=b"")
+        .values_list("customer_id", "kind", "families", "occurred_at")
+    )
+)
+
+
 def _by_profile(
     ids: Collection[int], measures: HoldMeasures, *, at: datetime
 ) -> dict[int, Hold]:
     low = measures.line - SLOWER_BY
-    found = EmotionProfile.objects.filter(
-        around(ids), last_text_at__lte=at, last_text_at__gt=at - LOOK_BACK
-    )
-    if measures.usual < low:
-        # While nothing is read it goes towards what is usual: whoever is below stays.
-        found = found.filter(negativity__gte=low)
-    columns = found.values_list("customer_id", "as_of", "state", "negativity")
-    rows = [row for row in columns if row[0] in ids]
+    # While nothing is read it goes towards what is usual: whoever is below stays.
+    least = low if measures.usual < low else LEAST_NEGATIVITY
+    found = _PROFILES(who=around(ids), until=at, after=at - LOOK_BACK, least=least)
+    rows = [row for row in found if row[0] in ids]
     if not rows:
         return {}
     who, moments, states, known = zip(*rows, strict=True)
@@ -249,6 +258,13 @@ def _by_profile(
         {who[row]: float(usual[row]) for row in under.tolist()}, measures, at=at
     )
     return dict.fromkeys(over, Hold(UNHAPPY)) | dict.fromkeys(still, Hold(FADING))
+
+
+_PROFILES: Final = Prepared(
+    lambda who, until, after, least: EmotionProfile.objects.filter(
+        who, last_text_at__lte=until, last_text_at__gt=after, negativity__gte=least
+    ).values_list("customer_id", "as_of", "state", "negativity")
+)
 
 
 def _lingering(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from customers.models import Interaction
+from customers.prepared import Prepared
 from customers.querysets import around
 from segmentation.models import SensitiveMatter
 
@@ -82,16 +83,25 @@ def clear_matter(matter: SensitiveMatter, *, by: Any, at: datetime) -> None:
 def silenced(customer_ids: Iterable[int], *, at: datetime) -> dict[int, datetime]:
     """Customers who get no marketing because of such a message, and until when."""
     ids = set(customer_ids)
-    found = (
-        _within_silence(at)
-        .filter(around(ids), occurred_at__lte=at)
-        .order_by("occurred_at")
-        .values_list("customer_id", "occurred_at")
-    )
+    found = _SILENCED(who=around(ids), after=at - SILENT, until=at)
     return {customer: when + SILENT for customer, when in found if customer in ids}
 
 
+_SILENCED: Final = Prepared(
+    lambda who, after, until: (
+        _uncleared_since(after)
+        .filter(who, occurred_at__lte=until)
+        .order_by("occurred_at")
+        .values_list("customer_id", "occurred_at")
+    )
+)
+
+
 def _within_silence(at: datetime) -> QuerySet[SensitiveMatter]:
+    return _uncleared_since(at - SILENT)
+
+
+def _uncleared_since(after: datetime) -> QuerySet[SensitiveMatter]:
     return SensitiveMatter.objects.filter(
-        cleared_at__isnull=True, occurred_at__gt=at - SILENT
+        cleared_at__isnull=True, occurred_at__gt=after
     )

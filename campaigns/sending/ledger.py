@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 
 from campaigns.assignment import unit_interval
 from campaigns.audience import NEUTRAL_TONE, UNKNOWN
 from campaigns.errors import LostLease
-from campaigns.models import Batch, Breaker, Message, Send
+from campaigns.models import Batch, Message, Send
+from campaigns.sending.breaker import Way, bars
 from campaigns.sending.channels import (
     InDoubt,
     Later,
@@ -28,6 +29,7 @@ from campaigns.sending.claims import Claim
 from campaigns.sending.composing import Composed
 from campaigns.timing import expiry, quiet_hours, zone_of
 from customers.models import Customer
+from customers.prepared import Prepared
 
 # Retries of what surely was not sent: 30 s doubling, an hour at most (sending.md 3.6).
 FIRST_WAIT_SECONDS: Final = 30.0
@@ -54,16 +56,29 @@ def claimed(claim: Claim) -> Batch:
     return batch
 
 
-def may_leave(claim: Claim, *, bars: QuerySet[Breaker]) -> bool:
+def may_leave(claim: Claim, *, way: Way, now: datetime) -> bool:
     """The last look before bytes leave: still ours, nobody pressed pause, and no
     breaker opened meanwhile."""
-    return Batch.objects.filter(
-        ~Exists(bars),
-        pk=claim.batch_id,
-        fence=claim.fence,
+    return bool(
+        _MAY_LEAVE(
+            batch=claim.batch_id,
+            fence=claim.fence,
+            provider=way.provider,
+            lane=way.lane,
+            now=now,
+        )
+    )
+
+
+_MAY_LEAVE: Final = Prepared(
+    lambda batch, fence, provider, lane, now: Batch.objects.filter(
+        ~Exists(bars(Way(provider, lane), batch, now=now)),
+        pk=batch,
+        fence=fence,
         state=Batch.State.HANDING_OVER,
         paused=False,
-    ).exists()
+    ).values_list("pk")
+)
 
 
 def renew(claim: Claim, *, until: datetime, attempts: int) -> bool:
@@ -71,12 +86,23 @@ def renew(claim: Claim, *, until: datetime, attempts: int) -> bool:
 
     Raises LostLease if it was swept.
     """
-    kept = Batch.objects.filter(
-        pk=claim.batch_id, fence=claim.fence, state=Batch.State.HANDING_OVER
-    ).update(lease_until=until, attempts=attempts)
-    if not kept:
-        raise _lost(claim)
-    return not Batch.objects.values_list("paused", flat=True).get(pk=claim.batch_id)
+    at = connection.ops.adapt_datetimefield_value(until)
+    ours = (claim.batch_id, claim.fence, Batch.State.HANDING_OVER.value)
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, (at, attempts, *ours))
+        if not cursor.rowcount:
+            raise _lost(claim)
+    [(paused,)] = _PAUSED(batch=claim.batch_id)
+    return not paused
+
+
+_RENEW: Final = (
+    "UPDATE campaigns_batch SET lease_until = %s, attempts = %s "
+    "WHERE id = %s AND fence = %s AND state = %s"
+)
+_PAUSED: Final = Prepared(
+    lambda batch: Batch.objects.filter(pk=batch).values_list("paused")
+)
 
 
 def wait_again(message_ids: Sequence[int]) -> None:
@@ -113,10 +139,13 @@ def hand_over(mails: Sequence[Outgoing], *, now: datetime) -> None:
     """
     if not mails:
         return
+    at = connection.ops.adapt_datetimefield_value(now)
     ids = [mail.message_id for mail in mails]
-    changed = Message.objects.filter(pk__in=ids, state=Message.State.WAITING).update(
-        state=Message.State.HANDING_OVER, handed_over_at=now
-    )
+    waiting, leaving = (Message.State.WAITING.value, Message.State.HANDING_OVER.value)
+    marks = ", ".join(["%s"] * len(ids))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_HAND_OVER} ({marks})", (leaving, at, waiting, *ids))
+        changed = cursor.rowcount
     if changed != len(ids):
         raise LostLease(
             f"{len(ids) - changed} messages of batch {mails[0].batch_id} no longer "
@@ -124,6 +153,10 @@ def hand_over(mails: Sequence[Outgoing], *, now: datetime) -> None:
         )
 
 
+_HAND_OVER: Final = (
+    "UPDATE campaigns_message SET state = %s, handed_over_at = %s "
+    "WHERE state = %s AND id IN"
+)
 _RECORD: Final = (
     "UPDATE campaigns_message SET state = %s, reason = %s, detail = %s, "
     "provider_message_id = %s, settled_at = %s, handed_over_at = %s "

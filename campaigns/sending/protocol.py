@@ -343,8 +343,7 @@ class _Delivery:
         if left < longest + GATE_SPARE_SECONDS:
             # Frozen past the lease: too late to send, somebody else may have it.
             return [Busy("lease_over")] * len(group)
-        bars = breaker.bars(self.lane.way, self.claim.batch_id, now=self.clock.now())
-        if not ledger.may_leave(self.claim, bars=bars):
+        if not ledger.may_leave(self.claim, way=self.lane.way, now=self.clock.now()):
             return [NOT_REACHED] * len(group)
         results = self.lane.channel.hand_over(group)
         if len(results) != len(group):
