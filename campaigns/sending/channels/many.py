@@ -7,7 +7,6 @@ nobody is mailed twice. One mail alone leaves as it would through anymail.py.
 Source: sending.md 1.2 to 1.5, 3.6.
 """
 
-import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -38,6 +37,7 @@ from campaigns.sending.channels.anymail import (
     heads_problem,
 )
 from campaigns.sending.channels.calls import (
+    PLAIN_ADDRESS,
     Call,
     Entry,
     Filled,
@@ -53,8 +53,6 @@ MOST_CALLS: Final = 24
 TOO_LARGE: Final = 413
 # A request that may have been taken already, or have got there in part.
 IN_DOUBT: Final = {408, 409, 499}
-# What every backend writes back as it got it.
-_PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9_+.-]+@[a-z0-9.-]+")
 _KEYS: Final = uuid.UUID("b7b2a9a5-6f1e-4a55-a3b2-1e0a4ae6a2c7")
 
 
@@ -147,7 +145,7 @@ class ManyChannel(AnymailChannel):
             if (
                 not body.public_id
                 or address in together
-                or not _PLAIN_ADDRESS.fullmatch(body.address)
+                or not PLAIN_ADDRESS.fullmatch(body.address)
                 or bytes_more > self._call.most_bytes
                 or not self._call.fits(body)
             ):
@@ -200,7 +198,7 @@ class ManyChannel(AnymailChannel):
             raise self._dropped() from problem
         if entries != [_expected(mail) for mail in self._leaving]:
             raise self._dropped()
-        return request(**params)
+        return request(**self._call.leaving(params))
 
 
 def _halves(part: list[int]) -> list[list[int]]:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,6 +20,7 @@ from campaigns.sending.channels import (
     Refused,
 )
 from campaigns.sending.channels.calls import CALLS
+from campaigns.sending.channels.calls.mailgun import form_of
 from campaigns.sending.channels.many import BATCH_SIZE, MOST_CALLS
 
 NAMES = pytest.mark.parametrize("name", list(CALLS))
@@ -421,3 +423,9 @@ def test_brevo_never_reads_a_customer_s_name_as_code(many, shop_variant):
     hostile = RecipientContext({"customer": {"first_name": "{{ params }}"}}, links)
     with pytest.raises(TemplateError, match="brevo would read as its own code"):
         channel.compose(Envelope(1, 1, 1, 1, "a@example.com"), shop_variant, hostile)
+
+
+def test_a_form_is_written_as_the_library_writes_it():
+    every = "".join(map(chr, range(128))) * 20
+    fields = {"a b": every, "to": ["o'neil+x@example.com", every], "é": "Zoë" * 999}
+    assert form_of(fields) == urlencode(fields, doseq=True)

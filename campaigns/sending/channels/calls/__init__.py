@@ -5,6 +5,7 @@ each mail one address, our id and both headers of the way out, in the order of t
 mails. Who is not in here sends one mail a call.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,6 +23,11 @@ CALLS: Final = {
     "resend": "campaigns.sending.channels.calls.resend",
     "sendgrid": "campaigns.sending.channels.calls.sendgrid",
 }
+
+# What every backend writes back as it got it; others travel alone.
+PLAIN_ADDRESS: Final = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,9 @@ class Call(Protocol):
         request: as requests takes it. Raises KeyError, TypeError or ValueError where
         it does not have the form it should have.
         """
+
+    def leaving(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The same request as it leaves, once it was looked at."""
 
 
 def call_of(provider: str) -> Call:

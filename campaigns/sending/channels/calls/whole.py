@@ -76,6 +76,9 @@ class Whole:
     def entries(self, request: dict[str, Any]) -> list[Entry]:
         raise NotImplementedError
 
+    def leaving(self, request: dict[str, Any]) -> dict[str, Any]:
+        return request
+
 
 def nobody(response: Any) -> AnymailRequestsAPIError:
     """The error of an answer that speaks of the whole call."""
