@@ -14,6 +14,7 @@ from campaigns.canary_models import Canary as Canary
 from campaigns.content.designs import TONES
 from campaigns.frequency_models import FrequencyCap as FrequencyCap
 from campaigns.frequency_models import FrequencyReservation as FrequencyReservation
+from campaigns.kept_models import KeptCall as KeptCall
 from campaigns.provider_models import Breaker as Breaker
 from campaigns.provider_models import ProviderNote as ProviderNote
 from campaigns.provider_models import RateLimit as RateLimit

@@ -30,11 +30,12 @@ from campaigns.materialising import (
     materialise,
 )
 from campaigns.models import Batch, EngineNode, Send
-from campaigns.sending import frequency, ledger
+from campaigns.sending import frequency, keeping, ledger
 from campaigns.sending.breaker import LANES
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
+from campaigns.sending.repeating import repeat_next
 from campaigns.under_way import count_under_way
 from customers import searching
 from segmentation.mood_keeping import mood_waits, work_out_mood
@@ -113,6 +114,7 @@ def wind_up(*, at: datetime) -> list[int]:
     """What comes after the mail, with a broker and without; the sends that ended."""
     ended = ledger.finish_sends(now=at)
     frequency.forget_old(at=at)
+    keeping.forget_old(at=at)
     count_under_way(at=at)
     searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
     return ended
@@ -175,10 +177,11 @@ def prepare(send_id: int, *, at: datetime, until: float) -> bool:
 
 
 def work_waits(lane: str, *, at: datetime) -> int:
-    """How many batches of this lane could be claimed now."""
-    return Batch.objects.filter(
+    """How many batches of this lane could be claimed, or calls repeated, now."""
+    batches = Batch.objects.filter(
         lane=lane, state=Batch.State.WAITING, paused=False, not_before__lte=at
     ).count()
+    return batches + keeping.due(lane, at=at)
 
 
 def pump(
@@ -190,6 +193,11 @@ def pump(
 ) -> list[Outcome]:
     """Deliver batch after batch until nothing is due, or until time.monotonic()."""
     outcomes = []
+    while time.monotonic() < until and not stopping():
+        repeated = repeat_next(lane, now=clock())
+        if repeated is None:
+            break
+        outcomes.append(repeated)
     while time.monotonic() < until and not stopping():
         outcome = deliver_next_batch(lane, now=clock())
         if outcome is None:

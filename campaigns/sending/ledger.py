@@ -16,6 +16,7 @@ from campaigns.assignment import unit_interval
 from campaigns.audience import NEUTRAL_TONE, UNKNOWN
 from campaigns.errors import LostLease
 from campaigns.models import Batch, Message, Send
+from campaigns.sending import keeping
 from campaigns.sending.breaker import Way, bars
 from campaigns.sending.channels import (
     InDoubt,
@@ -278,16 +279,21 @@ class Waits(NamedTuple):
     until: datetime | None
 
 
-def who_waits(claim: Claim, *, now: datetime) -> Waits:
+def who_waits(
+    claim: Claim,
+    *,
+    now: datetime,
+    state: Message.State = Message.State.WAITING,
+) -> Waits:
     """Who of a batch sleeps now, and for whom it is too late."""
     frozen = Send.objects.values_list("frozen", flat=True).get(pk=claim.send_id)
     hours, expires = quiet_hours(frozen), expiry(frozen)
     later: dict[datetime | None, list[int]] = defaultdict(list)
     if hours is None and expires is None:
         return Waits(later, None)
-    waiting = Message.objects.filter(
-        batch=claim.batch_id, state=Message.State.WAITING
-    ).values_list("pk", "customer__timezone")
+    waiting = Message.objects.filter(batch=claim.batch_id, state=state).values_list(
+        "pk", "customer__timezone"
+    )
     by_zone: dict[str, list[int]] = defaultdict(list)
     for pk, name in waiting:
         by_zone[name].append(pk)
@@ -406,6 +412,7 @@ def sweep(*, now: datetime) -> tuple[int, int]:
         for batch in expired.select_for_update(skip_locked=skip):
             # Whoever held it finds the fence gone and writes nothing.
             batch.fence += 1
+            keeping.take_up(batch, now=now)
             lost = batch.messages.filter(state=Message.State.HANDING_OVER).update(
                 state=Message.State.IN_DOUBT, reason="died", detail=""
             )

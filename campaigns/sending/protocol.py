@@ -27,6 +27,7 @@ from campaigns.sending import (
     claims,
     crashpoints,
     frequency,
+    keeping,
     ledger,
     limits,
     probing,
@@ -326,6 +327,7 @@ class _Delivery:
         batch.intent = {
             "messages": [mail.message_id for mail in mails],
             "sha256": digest.hexdigest(),
+            "kept": keeping.keeps(self.lane.channel),
         }
         batch.intent_at, batch.lease_until = now, now + self.lane.lease
         batch.idempotency_key = str(uuid.uuid5(KEYS, f"{batch.pk}/{batch.generation}"))
@@ -345,7 +347,8 @@ class _Delivery:
             return [Busy("lease_over")] * len(group)
         if not ledger.may_leave(self.claim, way=self.lane.way, now=self.clock.now()):
             return [NOT_REACHED] * len(group)
-        results = self.lane.channel.hand_over(group)
+        with keeping.kept_calls(self.lane, self.claim, now=self.clock.now):
+            results = channel.hand_over(group)
         if len(results) != len(group):
             raise AssertionError(
                 f"A channel must answer for each of {len(group)} mails; "
@@ -377,6 +380,10 @@ class _Delivery:
             )
             ledger.record(group, results, attempts=self.attempts, now=now)
             ledger.wait_again(doubted)
+            wait = ledger.patience(self.claim.batch_id, 1, 0.0)
+            keeping.settle(
+                self.lane, self.claim, group, results, now=now, wait_seconds=wait
+            )
             crashpoints.reached(crashpoints.INSIDE_OUTCOME)
             if goes_on and self.stop is None and following:
                 next_group = self._still_allowed(following, now)

@@ -127,6 +127,15 @@ class Envelope:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LeavingCall:
+    """A call that is about to leave. key, body: empty where it can't be repeated."""
+
+    public_ids: tuple[int, ...]
+    key: str = ""
+    body: bytes = b""
+
+
 class Channel(Protocol):
     """One way out. Lives as long as its worker and keeps its connection."""
 

@@ -9,9 +9,9 @@ Source: sending.md 1.2 to 1.5, 3.6.
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from anymail.exceptions import AnymailError
 from django.conf import settings
@@ -27,6 +27,7 @@ from campaigns.sending.channels import (
     Channel,
     Envelope,
     InDoubt,
+    LeavingCall,
     Outgoing,
     Refused,
     Result,
@@ -37,10 +38,12 @@ from campaigns.sending.channels.anymail import (
     heads_problem,
 )
 from campaigns.sending.channels.calls import (
+    KEY_SECONDS,
     PLAIN_ADDRESS,
     Call,
     Entry,
     Filled,
+    Repeatable,
     call_of,
     whole_message,
 )
@@ -69,9 +72,14 @@ class ManyChannel(AnymailChannel):
             group_size=min(settings.MAILS_PER_CALL, call.most),
         )
         self._call = call
+        # Above 0: a call in doubt may be repeated for so long under its key.
+        self.key_seconds = KEY_SECONDS.get(provider, 0.0)
+        # Told of every call before it leaves, by who can repeat it; see repeating.py.
+        self.keep: Callable[[LeavingCall], None] | None = None
         # Halved when the provider says that a call was too large.
         self._most = self.group_size
         self._leaving: Sequence[Filled] = ()
+        self._repeats: LeavingCall | None = None
 
     def compose(
         self, envelope: Envelope, variant: CompiledVariant, context: RecipientContext
@@ -188,17 +196,50 @@ class ManyChannel(AnymailChannel):
             self._most = len(mails) // 2
         return None if isinstance(whole, Refused) else [whole] * len(mails)
 
+    def repeat(self, call: LeavingCall) -> list[Result]:
+        """The same bytes under the same key; a result for each of its mails.
+
+        A refusal says that this time it was not taken, and nothing of the first time.
+        """
+        count = len(call.public_ids)
+        again = cast(Repeatable, self._call).again
+        try:
+            self._open()
+            self._repeats, self._expected = call, b""
+            return again(self._connection, call.body, key=call.key, mails=count)
+        except (AnymailError, ImproperlyConfigured) as problem:
+            self.close()
+            code = status_code(problem) if isinstance(problem, AnymailError) else None
+            if code in IN_DOUBT:
+                return [InDoubt("in_doubt", f"the provider answered {code}")] * count
+            return [classify(problem, now_seconds=time.time())] * count
+        finally:
+            self._repeats = None
+
     def _watched(self, request: Any, **params: Any) -> Any:
         """The last look at a call: everybody in it, each with what is theirs."""
-        if not self._leaving:
+        if self._repeats is None and not self._leaving:
+            if self.keep is not None and self._expected:
+                self.keep(LeavingCall((self._expected_id,)))
             return super()._watched(request, **params)
         try:
             entries = self._call.entries(params)
         except (KeyError, TypeError, ValueError) as problem:
             raise self._dropped() from problem
+        if self._repeats is not None:
+            wanted = [str(one) for one in self._repeats.public_ids]
+            if [entry.public_id for entry in entries] != wanted:
+                raise self._dropped()
+            return request(**params)
         if entries != [_expected(mail) for mail in self._leaving]:
             raise self._dropped()
-        return request(**self._call.leaving(params))
+        leaving = self._call.leaving(params)
+        if self.keep is not None:
+            ids = tuple(mail.public_id for mail in self._leaving)
+            body = leaving["data"]
+            body = body if isinstance(body, bytes) else str(body).encode()
+            self.keep(LeavingCall(ids, _key(self._leaving), body))
+        return request(**leaving)
 
 
 def _halves(part: list[int]) -> list[list[int]]:

@@ -181,6 +181,14 @@ def taken(name: str, mails: list[Delivered], refused: set[str]) -> tuple[int, An
     return 202 if name == "sendgrid" else 200, single if len(mails) == 1 else together
 
 
+def key_of(request: Any) -> str:
+    """The key of a call that has one."""
+    if "Idempotency-Key" in request.headers:
+        return str(request.headers["Idempotency-Key"])
+    headers = json.loads(request.body).get("headers", {})
+    return str(headers.get("idempotencyKey", ""))
+
+
 PARTIAL = {"postmark", "mailjet"}
 
 
@@ -207,6 +215,9 @@ class FakeProvider:
     script: list[Any] = field(default_factory=list)
     # How raw values are filled in.
     filling: dict[str, Any] = field(default_factory=dict)
+    # What it answered under which key, where it minds them.
+    minds_keys: bool = False
+    answered: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
     def read(self, request: Request) -> list[Delivered]:
         found: list[Delivered] = READ[self.name](request, self.filling)
@@ -215,6 +226,19 @@ class FakeProvider:
     def answer(self, request: Request) -> tuple[int, Any, dict[str, str]] | None:
         self.requests.append(request)
         mails = self.read(request)
+        keyed = self.minds_keys and self.name in {"brevo", "resend"}
+        key = key_of(request) if keyed else ""
+        if key in self.answered:
+            # Brevo refuses it, Resend answers as it did.
+            again = 400, {"code": "duplicate_parameter"}
+            return *(again if self.name == "brevo" else self.answered[key]), {}
+        before = len(self.ledger)
+        said = self._answer(mails)
+        if key and len(self.ledger) > before:
+            self.answered[key] = taken(self.name, mails, set())
+        return said
+
+    def _answer(self, mails: list[Delivered]) -> tuple[int, Any, dict[str, str]] | None:
         said = self.script.pop(0) if self.script else None
         if said == "reset":
             self.ledger += mails

@@ -10,22 +10,17 @@ IN_A_CALL = 7
 
 
 @pytest.fixture
-def engine(shop, fake, many):
+def engine(shop, fake, many, settings):
     """A real process that sends through the provider on this machine."""
-    many("mailgun")
-    options = {
-        "MAILGUN_API_KEY": "k",
-        "MAILGUN_SENDER_DOMAIN": "shop.example",
-        "MAILGUN_API_URL": fake.url,
-    }
 
-    def engine(minutes, crash_at=None):
+    def engine(minutes, crash_at=None, name="mailgun"):
+        many(name)
         crash = {"ATTUNE_CRASH_AT": crash_at, "ATTUNE_CRASH_TESTS": "yes"}
         return shop.run(
             "engine",
             str(minutes),
-            ATTUNE_PROVIDER="mailgun",
-            ATTUNE_PROVIDER_OPTIONS=json.dumps(options),
+            ATTUNE_PROVIDER=name,
+            ATTUNE_PROVIDER_OPTIONS=json.dumps(settings.ANYMAIL),
             ATTUNE_BASE_URL="https://mail.shop.example",
             ATTUNE_MAILS_PER_CALL=str(IN_A_CALL),
             **(crash if crash_at else {}),
@@ -65,3 +60,23 @@ def test_a_kill_leaves_one_call_in_doubt_and_mails_nobody_twice(
     assert found["in_doubt"] <= (0 if point == "after_claim" else IN_A_CALL)
     assert found["accepted"] + found["in_doubt"] == 40
     assert max(fake.sizes) <= IN_A_CALL
+
+
+@pytest.mark.parametrize(
+    ("point", "calls_again"),
+    [("after_intent:2", 0), ("after_accept:2", 1), ("inside_outcome:2", 1)],
+)
+def test_where_keys_are_minded_a_kill_leaves_nobody_in_doubt(
+    shop, engine, fake, point, calls_again
+):
+    """F2 to F4 with a key: the call is repeated, and the provider mails nobody anew."""
+    fake.minds_keys = True
+    assert engine(0, crash_at=point, name="resend") is None
+    check(shop.run("state"), fake)
+    engine(60, name="resend")
+    state = shop.run("state")
+    check(state, fake)
+    assert Counter(state["messages"].values()) == {"accepted": 40}
+    assert len(fake.ledger) == 40
+    keys = Counter(one.headers["Idempotency-Key"] for one in fake.requests)
+    assert sum(keys.values()) - len(keys) == calls_again

@@ -11,7 +11,7 @@ from typing import Any, Final
 from anymail.backends.brevo import BrevoPayload
 
 from campaigns.sending.channels import Receipt, Result
-from campaigns.sending.channels.calls import Call, Entry, Filled
+from campaigns.sending.channels.calls import Call, Entry
 from campaigns.sending.channels.calls.whole import DOUBT, Joined, Whole, listed
 
 _OWN: Final = ("to", "subject", "htmlContent", "textContent", "headers")
@@ -46,7 +46,7 @@ class Brevo(Whole):
     most, most_bytes = 1_000, 20_000_000
     payload = _Payload
 
-    def read(self, answer: Any, mails: Sequence[Filled], response: Any) -> list[Result]:
+    def read(self, answer: Any, mails: Sequence[Any], response: Any) -> list[Result]:
         ids = answer.get("messageIds") if isinstance(answer, dict) else None
         found = listed(ids, len(mails))
         # Ids come by order alone: one that is missing leaves them all in doubt.

@@ -7,16 +7,18 @@ from typing import Any
 from anymail.backends.resend import ResendPayload
 
 from campaigns.sending.channels import Receipt, Result
-from campaigns.sending.channels.calls import Call, Entry, Filled
+from campaigns.sending.channels.calls import Call, Entry
 from campaigns.sending.channels.calls.whole import DOUBT, Joined, Whole, listed
 
 
 class _Payload(Joined, ResendPayload):
+    key_header = "Idempotency-Key"
+
     def get_api_endpoint(self) -> str:
         return "emails/batch"
 
     def serialize_data(self) -> Any:
-        self.headers["Idempotency-Key"] = self.key
+        self.headers[self.key_header] = self.key
         return self.serialize_json(self.all_data())
 
 
@@ -24,7 +26,7 @@ class Resend(Whole):
     most, most_bytes = 100, 20_000_000
     payload = _Payload
 
-    def read(self, answer: Any, mails: Sequence[Filled], response: Any) -> list[Result]:
+    def read(self, answer: Any, mails: Sequence[Any], response: Any) -> list[Result]:
         data = answer.get("data") if isinstance(answer, dict) else None
         entries = listed(data, len(mails))
         ids = [one.get("id") for one in entries or () if isinstance(one, dict)]

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from anymail.exceptions import AnymailRequestsAPIError
+from django.core.mail import EmailMultiAlternatives
 
 from campaigns.content.render import CompiledVariant
 from campaigns.sending.channels import InDoubt, Result
@@ -37,6 +38,8 @@ class Joined:
 
     others: Sequence[Any] = ()
     key: str = ""
+    # The header the key goes in, where it is one of the request.
+    key_header: str = ""
 
     def all_data(self) -> list[Any]:
         return [self.data, *(one.data for one in self.others)]
@@ -70,7 +73,18 @@ class Whole:
         answer = connection.deserialize_json_response(response, first, messages[0])
         return self.read(answer, mails, response)
 
-    def read(self, answer: Any, mails: Sequence[Filled], response: Any) -> list[Result]:
+    def again(
+        self, connection: Any, body: bytes, *, key: str, mails: int
+    ) -> list[Result]:
+        message = EmailMultiAlternatives(from_email="", to=[])
+        payload = _again(self.payload)(message, connection.send_defaults, connection)
+        payload.key, payload.body = key, body
+        response = connection.post_to_esp(payload, message)
+        answer = connection.deserialize_json_response(response, payload, message)
+        return self.read(answer, [None] * mails, response)
+
+    def read(self, answer: Any, mails: Sequence[Any], response: Any) -> list[Result]:
+        """mails: as they were written; of a call made again only how many."""
         raise NotImplementedError
 
     def entries(self, request: dict[str, Any]) -> list[Entry]:
@@ -78,6 +92,20 @@ class Whole:
 
     def leaving(self, request: dict[str, Any]) -> dict[str, Any]:
         return request
+
+
+def _again(payload: Any) -> Any:
+    """A payload that says what was written when the call left the first time."""
+
+    class Again(payload):
+        body: bytes = b""
+
+        def serialize_data(self) -> bytes:
+            if self.key_header:
+                self.headers[self.key_header] = self.key
+            return self.body
+
+    return Again
 
 
 def nobody(response: Any) -> AnymailRequestsAPIError:
