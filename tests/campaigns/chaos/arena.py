@@ -14,14 +14,33 @@ from tests.campaigns.chaos.shops import Shop, shortened
 
 ENDED = {"sent", "cancelled"}
 PATIENCE_SECONDS = 60.0
+# Where nobody dies, a machine that is busy for seconds may leave no mail in doubt.
+PATIENT: dict[str, Any] = {
+    "timeout_seconds": 2.0,
+    "campaigns.sending.lanes.LEASE_SPARE_SECONDS": 20.0,
+}
 
 
 class Arena:
-    """Workers are run_engine in processes of their own, with short leases."""
+    """Workers are run_engine in processes of their own, with short leases.
 
-    def __init__(self, shop: Shop, provider: Provider, **set_: Any) -> None:
+    timeout_seconds: how long they wait for an answer.
+    """
+
+    def __init__(
+        self,
+        shop: Shop,
+        provider: Provider,
+        *,
+        timeout_seconds: float = 0.5,
+        **set_: Any,
+    ) -> None:
         self.shop, self.provider = shop, provider
-        self.env = provider.settings() | shortened(**set_)
+        self.set = set_
+        # The longest that one group is on its way.
+        self.group_seconds = 3.0
+        self.env = provider.settings(timeout_seconds=timeout_seconds)
+        self.env |= shortened(**set_)
         self.workers: list[Child] = []
         self.said_no: list[SaidNo] = []
         self.pauses: list[str] = []
@@ -50,7 +69,13 @@ class Arena:
         self.workers.clear()
 
     def check(self, **how: Any) -> Sums:
-        return check(self.shop, self.provider, said_no=self.said_no, **how)
+        return check(
+            self.shop,
+            self.provider,
+            said_no=self.said_no,
+            group_seconds=self.group_seconds,
+            **how,
+        )
 
     def wait_until(
         self, ready: Any, *, seconds: float = PATIENCE_SECONDS, resume: bool = False

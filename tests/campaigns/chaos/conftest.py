@@ -1,8 +1,9 @@
 """A provider on this machine, and shops of which every batch has two mails."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,10 +64,32 @@ def crowd(request: pytest.FixtureRequest) -> Shop:
 
 
 @pytest.fixture
-def arena(crowd: Shop, provider: Provider) -> Iterator[Arena]:
-    """The same on both databases; its send is due."""
-    crowd.due_now()
-    found = Arena(crowd, provider)
-    yield found
-    for worker in list(found.workers):
-        found.kill(worker)
+def arena_of(provider: Provider) -> Iterator[Callable[..., Arena]]:
+    """A shop whose send is due; whatever comes of the test, its workers end with it."""
+    opened: list[Arena] = []
+
+    def arena_of(shop: Shop, **set_: Any) -> Arena:
+        shop.due_now()
+        opened.append(Arena(shop, provider, **set_))
+        return opened[-1]
+
+    yield arena_of
+    for found in opened:
+        for worker in list(found.workers):
+            found.kill(worker)
+
+
+@pytest.fixture
+def arena(crowd: Shop, arena_of: Callable[..., Arena]) -> Arena:
+    """The same on both databases."""
+    return arena_of(crowd)
+
+
+@pytest.fixture
+def arena_sqlite(crowd_sqlite: Shop, arena_of: Callable[..., Arena]) -> Arena:
+    return arena_of(crowd_sqlite)
+
+
+@pytest.fixture
+def arena_postgres(crowd_postgres: Shop, arena_of: Callable[..., Arena]) -> Arena:
+    return arena_of(crowd_postgres)

@@ -75,7 +75,11 @@ def check(
     _nobody_who_said_no(shop, provider, said_no, group_seconds)
     ghosts = [one for one, state in states.items() if state == "accepted"]
     ghosts = [one for one in ghosts if one not in after]
-    assert not ghosts, f"I3: {len(ghosts)} are accepted, and nobody took them"
+    if ghosts:
+        # Who follows the way out of her mail proves that she has it, as the house sees
+        # it; these people follow it before it has come.
+        ghosts = sorted(set(ghosts) - _who_proved_it(shop))
+    assert not ghosts, f"I3: accepted, and nobody took them: {_rows(shop, ghosts)}"
     unknown = [one for one in before if states.get(one) not in MAY_BE_TAKEN]
     said = Counter(states.get(one) for one in unknown)
     assert not unknown, f"I4: taken, and the rows say {said}"
@@ -86,6 +90,24 @@ def check(
     if at_rest:
         _as_shown(shop, sums)
     return sums
+
+
+def _who_proved_it(shop: Shop) -> set[int]:
+    found = shop.execute(
+        "SELECT m.public_id FROM campaigns_message m "
+        "JOIN engagement_trackingevent e ON e.message_id = m.id "
+        "WHERE e.event_type = 'unsubscribed'"
+    )
+    return {public_id for (public_id,) in found}
+
+
+def _rows(shop: Shop, public_ids: Sequence[int]) -> list[Any]:
+    names = "public_id, batch_id, detail, provider_message_id, settled_at"
+    asked = ", ".join(map(str, public_ids[:5]))
+    return shop.execute(
+        f"SELECT {names} FROM campaigns_message "  # noqa: S608
+        f"WHERE public_id IN ({asked})"
+    )
 
 
 def _nobody_who_said_no(

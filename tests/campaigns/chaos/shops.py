@@ -91,6 +91,15 @@ def shortened(**more: Any) -> dict[str, str]:
         "campaigns.sending.lanes.LEASE_SPARE_SECONDS": 1.5,
         "campaigns.sending.protocol.GATE_SPARE_SECONDS": 0.2,
         "campaigns.sending.ledger.FIRST_WAIT_SECONDS": 0.1,
+        "campaigns.sending.breaker.FIRST_OPEN_SECONDS": 0.1,
+        "campaigns.sending.breaker.LONGEST_OPEN_SECONDS": 0.5,
+        # After a 429 less is sent a minute; nobody has minutes here.
+        "campaigns.sending.windows.SECONDS": {
+            "second": 1.0,
+            "minute": 1.0,
+            "hour": 3600.0,
+            "day": 86400.0,
+        },
         # One mail a call, as its provider answers; test_many_crashes has the others.
         "campaigns.sending.channels.CHANNELS": {
             "anymail": "campaigns.sending.channels.anymail"
@@ -99,3 +108,13 @@ def shortened(**more: Any) -> dict[str, str]:
         "engagement.guards.DOUBT_MOST": 2.0,
     }
     return {"WORLD_SET": json.dumps(values | more)}
+
+
+# Calls of two mails under a key, instead of one mail a call.
+KEYED = {
+    "campaigns.sending.channels.CHANNELS": {
+        "anymail": "campaigns.sending.channels.anymail",
+        "resend": "campaigns.sending.channels.many",
+    },
+    "campaigns.sending.channels.many.BATCH_SIZE": 4,
+}

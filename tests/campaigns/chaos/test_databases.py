@@ -9,11 +9,10 @@ from contextlib import closing
 import pytest
 
 from campaigns.sending.crashpoints import POINTS
-from tests.campaigns.chaos.arena import Arena
 from tests.campaigns.chaos.servers import OwnPostgres
 from tests.campaigns.chaos.shops import Shop, fresh_postgres, shortened
 
-pytestmark = [pytest.mark.slow, pytest.mark.chaos]
+pytestmark = pytest.mark.slow
 TAKEN_FIRST = {"after_accept", "inside_outcome"}
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -24,17 +23,16 @@ CUT = (
 @pytest.mark.postgres
 @pytest.mark.parametrize("point", POINTS)
 def test_a_connection_that_is_cut_sends_nothing_without_intent_and_doubts_what_it_may(
-    crowd_postgres, provider, point
+    postgres_shop, arena_of, provider, point
 ):
-    crowd_postgres.due_now()
-    arena = Arena(crowd_postgres, provider)
+    arena = arena_of(postgres_shop)
     [worker] = arena.work(
         ATTUNE_CRASH_AT=point, ATTUNE_CRASH_BY="SIGSTOP", ATTUNE_CRASH_TESTS="yes"
     )
     arena.wait_until(lambda _: worker.stopped())
     taken = len(provider.ledger)
     assert taken == (point in TAKEN_FIRST)
-    crowd_postgres.execute(CUT)
+    arena.shop.execute(CUT)
     worker.send_signal(signal.SIGCONT)
     arena.wait_until(lambda sums: sums.send == "sent")
     assert worker.poll() is None  # it has waited and gone on
@@ -44,13 +42,12 @@ def test_a_connection_that_is_cut_sends_nothing_without_intent_and_doubts_what_i
 
 
 @pytest.mark.postgres
-def test_connections_cut_again_and_again_lose_nobody(crowd_postgres, provider):
-    crowd_postgres.due_now()
-    arena, chance = Arena(crowd_postgres, provider), random.Random(6)
+def test_connections_cut_again_and_again_lose_nobody(arena_postgres):
+    arena, chance = arena_postgres, random.Random(6)
     workers = arena.work(3)
     for _ in range(30):
         time.sleep(chance.uniform(0.02, 0.2))
-        crowd_postgres.execute(CUT)
+        arena.shop.execute(CUT)
         arena.check()
     sums = arena.finish()
     assert all(worker.status == 0 for worker in workers)
@@ -60,13 +57,12 @@ def test_connections_cut_again_and_again_lose_nobody(crowd_postgres, provider):
 @pytest.mark.postgres
 @pytest.mark.parametrize("how", ["fast", "immediate"])
 def test_a_server_that_restarts_in_the_middle_is_waited_for(
-    nursery, provider, tmp_path, how
+    nursery, arena_of, tmp_path, how
 ):
     with OwnPostgres() as server, fresh_postgres(server=server.url) as url:
         shop = Shop(nursery, tmp_path, url)
         shop.run("build", "60", **shortened())
-        shop.due_now()
-        arena = Arena(shop, provider)
+        arena = arena_of(shop)
         workers = arena.work(2)
         arena.until_mailed(15)
         server.stop(how)
@@ -79,14 +75,13 @@ def test_a_server_that_restarts_in_the_middle_is_waited_for(
 
 
 def test_a_file_that_somebody_else_writes_for_long_is_waited_for(
-    crowd_sqlite, provider
+    arena_sqlite, provider
 ):
     """The sixty seconds and the patience of a connection, both shortened."""
-    crowd_sqlite.due_now()
-    arena = Arena(crowd_sqlite, provider)
+    arena = arena_sqlite
     [worker] = arena.work(WORLD_SQLITE="timeout=0.3")
     arena.until_mailed(20)
-    path = crowd_sqlite.database_url.removeprefix("sqlite:///")
+    path = arena.shop.database_url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         time.sleep(0.2)
@@ -102,11 +97,10 @@ def test_a_file_that_somebody_else_writes_for_long_is_waited_for(
 
 
 def test_a_disk_that_is_full_sends_nothing_and_goes_on_when_there_is_room(
-    crowd_sqlite, provider
+    arena_sqlite, provider
 ):
-    crowd_sqlite.due_now()
-    arena = Arena(crowd_sqlite, provider)
-    [(pages,)] = crowd_sqlite.execute("PRAGMA page_count")
+    arena = arena_sqlite
+    [(pages,)] = arena.shop.execute("PRAGMA page_count")
     [worker] = arena.work(WORLD_SQLITE=f"max_page_count={pages + 2}")
     arena.wait_until(lambda _: "does not answer" in worker.errors())
     time.sleep(1.0)
