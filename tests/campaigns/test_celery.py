@@ -2,80 +2,18 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
-import uuid
 from collections import Counter
-from pathlib import Path
 
 import psycopg
 import pytest
 from kombu import Connection
 
+from tests.campaigns.chaos.cluster import Cluster
 from tests.campaigns.chaos.loopback import Provider
 
-ROOT = Path(__file__).resolve().parents[2]
 CUSTOMERS = "40"
-PATIENCE_SECONDS = 90
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
-
-
-class Cluster:
-    """Workers and beat of one shop, on queues nobody else uses."""
-
-    def __init__(self, shop, broker):
-        self.shop, self.prefix = shop, f"campaigns-{uuid.uuid4().hex[:8]}"
-        self.env = shop.env | {
-            "ATTUNE_BROKER_URL": broker,
-            "ATTUNE_QUEUE_PREFIX": self.prefix,
-        }
-        self.processes = []
-
-    def start(self, *arguments, **env):
-        log = (self.shop.folder / f"celery{len(self.processes)}.log").open("w")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "config.celery", *arguments],
-            cwd=ROOT,
-            env={**self.env, **env},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def worker(self, **env):
-        queues = ",".join(
-            f"{self.prefix}.{one}" for one in ("control", "send", "audience")
-        )
-        name = f"w{len(self.processes)}@{self.prefix}"
-        return self.start(
-            "worker", "-n", name, "-Q", queues, "-c", "2", "--pool", "prefork", **env
-        )
-
-    def beat(self):
-        schedule = self.shop.folder / "beat"
-        return self.start("beat", "--schedule", str(schedule), "--pidfile", "")
-
-    def stop(self):
-        for process in self.processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
-
-    def wait_until(self, ready):
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < ends:
-            state = self.shop.run("state")
-            if ready(state):
-                return state
-            time.sleep(1)
-        logs = "\n".join(
-            one.read_text()[-2000:] for one in self.shop.folder.glob("celery*.log")
-        )
-        raise AssertionError(f"It is still {state['send']}.\n{logs}")
 
 
 @pytest.fixture(
@@ -117,8 +55,10 @@ def execute(shop, statement):
 
 
 def test_workers_send_what_run_engine_sends(cluster, sqlite_shop):
+    """F11: also with two beats, which nobody should have."""
     due_now(cluster.shop)
     cluster.worker()
+    cluster.beat()
     cluster.beat()
     by_workers = cluster.wait_until(lambda state: state["send"] == "sent")
     sqlite_shop.run("engine")

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ def free_port() -> int:
         return port
 
 
-def wait_for(port: int) -> None:
-    ends = time.monotonic() + PATIENCE_SECONDS
+def wait_for(port: int, *, seconds: float = PATIENCE_SECONDS) -> None:
+    ends = time.monotonic() + seconds
     while True:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -120,10 +122,14 @@ class OwnRedis:
             self._process.wait()
             self._process = None
 
-    def purge(self) -> None:
+    def purge(self, queues: Sequence[str]) -> int:
+        """Empty these queues, and all else with them; how much waited there."""
         import redis
 
-        redis.Redis(port=self.port).flushall()
+        found = redis.Redis(port=self.port)
+        waiting = sum(found.llen(name) for name in queues)  # type: ignore[misc]
+        found.flushall()
+        return waiting
 
 
 class OwnRabbit:
@@ -174,7 +180,8 @@ class OwnRabbit:
             start_new_session=True,
             **self._user,
         )
-        wait_for(self.port)
+        # Erlang is slow to begin where everybody else is busy.
+        wait_for(self.port, seconds=4 * PATIENCE_SECONDS)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -182,3 +189,16 @@ class OwnRabbit:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def purge(self, queues: Sequence[str]) -> int:
+        """Empty these queues; how much waited in them."""
+        from amqp.exceptions import NotFound
+        from kombu import Connection
+
+        waiting = 0
+        with Connection(self.url, connect_timeout=5) as connection:
+            for name in queues:
+                # Until somebody publishes there is none.
+                with suppress(NotFound), connection.channel() as channel:
+                    waiting += channel.queue_purge(name) or 0
+        return waiting

@@ -1,0 +1,99 @@
+"""What happens to the broker, or what it does: sending.md 7.2, F23 and F24."""
+
+import re
+import time
+from collections import Counter
+
+import pytest
+
+from tests.campaigns.chaos.cluster import PATIENCE_SECONDS, Cluster
+from tests.campaigns.chaos.servers import OwnRabbit, OwnRedis
+
+CUSTOMERS = 40
+OWN = {"redis": OwnRedis, "rabbitmq": OwnRabbit}
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("redis", marks=pytest.mark.redis),
+        pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
+    ]
+)
+def broker(request):
+    """A broker of this test's own."""
+    with OWN[request.param]() as found:
+        yield found
+
+
+@pytest.fixture
+def cluster_of(postgres_shop):
+    opened = []
+
+    def cluster_of(broker, **how):
+        postgres_shop.due_now()
+        opened.append(Cluster(postgres_shop, broker.url, **how))
+        return opened[-1]
+
+    yield cluster_of
+    for cluster in opened:
+        cluster.stop()
+
+
+def once(provider):
+    taken = Counter(one.public_id for one in provider.ledger)
+    assert set(taken.values()) <= {1}, "mailed twice"
+    return len(taken)
+
+
+def test_a_broker_that_dies_and_forgets_everything_loses_nobody(
+    broker, cluster_of, provider
+):
+    provider.delay_seconds = 0.2
+    cluster = cluster_of(broker)
+    cluster.worker(**provider.settings(timeout_seconds=5))
+    cluster.beat()
+    cluster.wait_until(lambda _: len(provider.ledger) > 3)
+    broker.stop()
+    time.sleep(6.0)  # beat and workers publish to nobody
+    broker.start()
+    state = cluster.wait_until(lambda state: state["send"] == "sent")
+    assert Counter(state["messages"].values()) == {"accepted": CUSTOMERS}
+    assert once(provider) == CUSTOMERS
+
+
+def test_queues_that_are_emptied_lose_nobody(broker, cluster_of, provider):
+    """Nobody works, ticks pile up and are thrown away; then again in the middle."""
+    cluster = cluster_of(broker)
+    cluster.beat()
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not broker.purge(cluster.queues):
+        assert time.monotonic() < ends, "beat publishes nothing"
+        time.sleep(1.0)
+    cluster.worker(**provider.settings(timeout_seconds=5))
+    cluster.wait_until(lambda _: provider.ledger)
+    broker.purge(cluster.queues)
+    state = cluster.wait_until(lambda state: state["send"] == "sent")
+    assert Counter(state["messages"].values()) == {"accepted": CUSTOMERS}
+    assert once(provider) == CUSTOMERS
+
+
+@pytest.mark.redis
+def test_a_pump_that_is_handed_out_again_while_it_runs_claims_nothing_twice(
+    cluster_of, provider
+):
+    """Five seconds of visibility, looked at every ten; mail for twenty-four."""
+    provider.delay_seconds = 1.2
+    with OwnRedis() as broker:
+        cluster = cluster_of(broker, app="tests.campaigns.chaos.impatient")
+        cluster.worker("--loglevel", "info", **provider.settings(timeout_seconds=5))
+        cluster.beat()
+        state = cluster.wait_until(lambda state: state["send"] == "sent")
+        cluster.stop()
+    received = re.findall(r"pump\[([0-9a-f-]+)\] received", cluster.logs(1_000_000))
+    assert max(Counter(received).values()) > 1, "nothing was handed out again"
+    fences = cluster.shop.execute("SELECT DISTINCT fence FROM campaigns_batch")
+    assert fences == [(1,)]
+    assert Counter(state["messages"].values()) == {"accepted": CUSTOMERS}
+    assert once(provider) == CUSTOMERS
