@@ -8,6 +8,7 @@ MINUTES ?= 5
 SEED ?= 1
 CUSTOMERS ?= 100000
 DATABASE ?= sqlite
+SPEAKS ?= postmark
 
 .PHONY: demo test chaos bench lint constraints clean
 
@@ -51,7 +52,7 @@ test: $(VENV)/.dev
 # A large campaign while everything goes wrong; 1 where somebody was lost or mailed twice.
 chaos: $(VENV)/.dev
 	@$(PY) tests/campaigns/chaos/run.py --minutes $(MINUTES) --seed $(SEED) \
-	  --customers $(CUSTOMERS) --on $(DATABASE)
+	  --customers $(CUSTOMERS) --on $(DATABASE) --speaks $(SPEAKS)
 
 bench: $(VENV)/.dev
 	@for file in $(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py)); do \

@@ -1,7 +1,8 @@
 """A provider on this machine that misbehaves as told, and remembers whom it mailed.
 
-It speaks Postmark: one mail a call, reports as a list of events. What it has taken
-stands in its ledger before it answers, whatever it then says or does not say.
+It speaks Postmark: one mail or many a call, reports as a list of events. Or Resend,
+where a call made twice under one key is one. What it has taken stands in its
+ledger before it answers, whatever it then says or does not say.
 """
 
 import json
@@ -47,11 +48,54 @@ class Taken(NamedTuple):
     content: str
 
 
+class Mail(NamedTuple):
+    """One mail of a call."""
+
+    public_id: int
+    address: str
+    subject: str
+    content: str
+
+
+def _of_postmark(said: Any) -> list[Mail]:
+    return [
+        Mail(int(one["Metadata"]["d"]), one["To"], one["Subject"], one["TextBody"])
+        for one in (said if isinstance(said, list) else [said])
+    ]
+
+
+def _of_resend(said: Any) -> list[Mail]:
+    return [
+        Mail(
+            int(json.loads(one["headers"]["X-Metadata"])["d"]),
+            one["to"][0],
+            one["subject"],
+            one["text"],
+        )
+        for one in (said if isinstance(said, list) else [said])
+    ]
+
+
+READ = {"postmark": _of_postmark, "resend": _of_resend}
+
+
 class Provider:
     """mode: of every mail to come, or of each as a function says (the number of the
     call, the address)."""
 
-    def __init__(self, *, delay_seconds: float = 0.0, slow_seconds: float = 1.0):
+    def __init__(
+        self,
+        *,
+        speaks: str = "postmark",
+        delay_seconds: float = 0.0,
+        slow_seconds: float = 1.0,
+    ) -> None:
+        self.speaks = speaks
+        # Keys of what was taken.
+        self.keys: set[str] = set()
+        self.repeated = 0
+        # Calls that told nothing and had no key.
+        self.riddles = 0
         self.delay_seconds, self.slow_seconds = delay_seconds, slow_seconds
         self.mode: str | Callable[[int, str], str] = "ok"
         self.ledger: list[Taken] = []
@@ -92,33 +136,35 @@ class Provider:
 
     def settings(self, *, timeout_seconds: float = 0.5) -> dict[str, str]:
         """What a shop needs to mail through it."""
+        token = {"postmark": "SERVER_TOKEN", "resend": "API_KEY"}[self.speaks]
+        name = self.speaks.upper()
         options = {
-            "POSTMARK_SERVER_TOKEN": "k",
-            "POSTMARK_API_URL": self.url,
+            f"{name}_{token}": "k",
+            f"{name}_API_URL": self.url,
             "REQUESTS_TIMEOUT": timeout_seconds,
         }
         return {
-            "ATTUNE_PROVIDER": "postmark",
+            "ATTUNE_PROVIDER": self.speaks,
             "ATTUNE_PROVIDER_OPTIONS": json.dumps(options),
         }
 
-    def take(self, said: dict[str, Any]) -> str:
-        """Enter a mail in the ledger unless the mode says no; returns the mode."""
+    def take(self, mails: list[Mail], key: str = "") -> str:
+        """Enter a call in the ledger unless the mode says no; returns the mode."""
         with self._lock:
-            number = len(self.calls)
-            mode = self.mode(number, said["To"]) if callable(self.mode) else self.mode
+            number, address = len(self.calls), mails[0].address
+            mode = self.mode(number, address) if callable(self.mode) else self.mode
             self.calls.append((time.time(), mode))
-            if MODES[mode][0]:
-                self.ledger.append(
-                    Taken(
-                        time.time(),
-                        int(said["Metadata"]["d"]),
-                        said["To"],
-                        said["Subject"] if self.keep_content else "",
-                        said["TextBody"] if self.keep_content else "",
-                    )
-                )
+            self.riddles += not key and mode in DOUBTFUL
+            if key and key in self.keys:
+                self.repeated += 1
+            elif MODES[mode][0]:
+                self.keys.add(key)
+                self.ledger += [self._taken(mail) for mail in mails]
         return mode
+
+    def _taken(self, mail: Mail) -> Taken:
+        words = (mail.subject, mail.content) if self.keep_content else ("", "")
+        return Taken(time.time(), mail.public_id, mail.address, *words)
 
     def reports(self, *, seed: int = 0, order: str = "sorted") -> list[str]:
         """What it posts of every mail it took: sorted, doubled, reversed, shuffled."""
@@ -160,12 +206,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         said = json.loads(body)
-        mode = provider.take(said)
+        mails = READ[provider.speaks](said)
+        mode = provider.take(mails, self.headers.get("Idempotency-Key", ""))
         time.sleep(provider.delay_seconds)
         with suppress(BrokenPipeError, ConnectionResetError):
-            self._answer(MODES[mode][1], said, provider)
+            self._answer(MODES[mode][1], mails, provider, many=isinstance(said, list))
 
-    def _answer(self, how: Any, said: dict[str, Any], provider: Provider) -> None:
+    def _answer(
+        self, how: Any, mails: list[Mail], provider: Provider, *, many: bool
+    ) -> None:
         if how == "reset":
             self.close_connection = True
             self.connection.close()
@@ -176,14 +225,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if how == "refused":
             code, headers = 422, {}
-            says = f"Found inactive addresses: {said['To']}. Inactive recipients"
-            content = json.dumps({"ErrorCode": 406, "Message": says}).encode()
+            says = f"Found inactive addresses: {mails[0].address}. Inactive recipients"
+            refusal: Any = {"ErrorCode": 406, "Message": says}
+            if many and provider.speaks == "postmark":
+                code, refusal = 200, [refusal] * len(mails)
+            content = json.dumps(refusal).encode()
         elif isinstance(how, tuple):
             code, content, headers = how
         else:
             code, headers = 200, {}
-            named = {"MessageID": f"p{said['Metadata']['d']}", "To": said["To"]}
-            content = json.dumps({"ErrorCode": 0, "Message": "OK", **named}).encode()
+            content = json.dumps(_receipt(provider.speaks, mails, many=many)).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -195,3 +246,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _receipt(speaks: str, mails: list[Mail], *, many: bool) -> Any:
+    if speaks == "postmark":
+        named = [{"MessageID": f"p{one.public_id}", "To": one.address} for one in mails]
+        said = [{"ErrorCode": 0, "Message": "OK", **one} for one in named]
+        return said if many else said[0]
+    ids = [{"id": f"r{one.public_id}"} for one in mails]
+    return {"data": ids} if many else ids[0]

@@ -1,6 +1,6 @@
 """A large campaign under everything at once, until the minutes are over; then the sums.
 
-    make chaos MINUTES=5 SEED=1 [CUSTOMERS=100000] [DATABASE=postgres]
+    make chaos MINUTES=5 SEED=1 [CUSTOMERS=100000] [DATABASE=postgres] [SPEAKS=resend]
 
 Workers die and stand still, the provider misbehaves, people unsubscribe, PostgreSQL is
 restarted (a cluster of its own). When the minutes are over everything heals and the
@@ -31,9 +31,18 @@ from tests.campaigns.chaos.servers import OwnPostgres  # noqa: E402
 from tests.campaigns.chaos.shops import Shop, fresh_postgres, shortened  # noqa: E402
 
 WORKERS = 2
-# A hundred mails a batch, as the provider's channel has it.
-BATCH = {"campaigns.sending.channels.anymail.BATCH_SIZE": 100}
-FAULT_SHARE = 0.002
+# Calls of twenty, batches of a hundred. Resend minds keys, Postmark does not.
+PER_CALL = 20
+MANY = "campaigns.sending.channels.many"
+BATCH = {
+    "campaigns.sending.channels.CHANNELS": {
+        "anymail": "campaigns.sending.channels.anymail",
+        "postmark": MANY,
+        "resend": MANY,
+    },
+    f"{MANY}.BATCH_SIZE": 100,
+}
+FAULT_SHARE = 0.02
 UNSUBSCRIBES = 5
 FROZEN_SECONDS = 3.0
 CHECK_SECONDS = 10.0
@@ -105,6 +114,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--customers", type=int, default=100_000)
+    parser.add_argument("--speaks", choices=("postmark", "resend"), default="postmark")
     parser.add_argument("--on", choices=("sqlite", "postgres"), default="sqlite")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -128,13 +138,16 @@ def _run(kept: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
         url = kept.enter_context(fresh_postgres(server=server.url))
     nursery = Nursery()
     kept.callback(nursery.close)
-    provider = Provider()
+    provider = Provider(speaks=options.speaks)
     kept.callback(provider.close)
     provider.keep_content = False
     shop = Shop(nursery, folder, url)
     shop.start("build", str(options.customers), **shortened(**BATCH)).answer(3600)
     shop.due_now()
     arena = Arena(shop, provider, **BATCH)
+    # Who is frozen with a call in hand makes it when they go on.
+    arena.group_seconds += FROZEN_SECONDS
+    arena.env["ATTUNE_MAILS_PER_CALL"] = str(PER_CALL)
     chaos = Chaos(arena, server, options.seed)
     provider.mode = chaos.mode
     began = time.monotonic()
@@ -155,6 +168,7 @@ def _run(kept: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
     left_out = sums.reasons.pop("suppressed", 0)
     return {
         "chaos": options.on,
+        "speaks": options.speaks,
         "seed": options.seed,
         "seconds": round(time.monotonic() - began),
         "audience": sums.audience,
@@ -165,6 +179,8 @@ def _run(kept: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
         "lost": sums.lost,
         "twice": sums.twice,
         "taken": sums.taken,
+        "calls": len(provider.calls),
+        "repeated": provider.repeated,
         **chaos.did,
         "resumed": len(arena.pauses),
     }

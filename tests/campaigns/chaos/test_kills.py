@@ -1,11 +1,14 @@
 """Processes die, or stand still, at any instant: sending.md 7.2, F5 and F12."""
 
+import random
 import signal
 import time
 
 import pytest
 
-from tests.campaigns.chaos.arena import kill_at_random
+from tests.campaigns.chaos.arena import Arena, kill_at_random
+from tests.campaigns.chaos.loopback import Provider
+from tests.campaigns.chaos.shops import KEYED
 
 KILLS = 30
 POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
@@ -28,6 +31,34 @@ def test_thirty_kills_over_a_hundred_batches_lose_nobody_and_mail_nobody_twice(
     sums = arena.finish()
     assert sums.messages["accepted"] + sums.messages["in_doubt"] == sums.audience
     assert sums.messages["in_doubt"] <= KILLS
+
+
+@pytest.mark.parametrize(("crowd", "seed"), SEEDS[:2], indirect=["crowd"])
+def test_with_keys_thirty_kills_and_answers_that_tell_nothing_leave_few_in_doubt(
+    crowd, seed
+):
+    """F5, F15 with keys: only who travelled alone, as a question, stays in doubt."""
+    provider, chance = Provider(speaks="resend"), random.Random(seed)
+    provider.mode = lambda *_: "cut" if chance.random() < 0.1 else "ok"
+    crowd.due_now()
+    # A lease is two dozen answers long.
+    arena = Arena(crowd, provider, timeout_seconds=0.3, **KEYED)
+    arena.env["ATTUNE_MAILS_PER_CALL"] = "2"
+    try:
+        kill_at_random(arena, kills=KILLS, seed=seed)
+        arena.finish()
+        arena.work()
+        kept = "SELECT count(*) FROM campaigns_keptcall"
+        arena.wait_until(lambda _: crowd.execute(kept) == [(0,)])
+        arena.stop()
+        sums = arena.check(at_rest=True)
+    finally:
+        arena.stop()
+        provider.close()
+    assert sums.messages["accepted"] + sums.messages["in_doubt"] == sums.audience
+    # Alone leaves the first after a doubt and the last of a batch; some were killed.
+    assert sums.messages["in_doubt"] <= provider.riddles + 3
+    assert provider.repeated > 0
 
 
 @pytest.mark.parametrize(("point", "taken"), [("after_intent", 0), ("after_accept", 1)])
