@@ -67,6 +67,27 @@ def test_looking_at_the_unsubscribe_page_unsubscribes_nobody(client, manage, met
     assert not Suppression.objects.exists()
 
 
+@pytest.mark.slow
+def test_a_thousand_scanners_that_follow_every_link_change_nothing(
+    client, manage, message
+):
+    """F30."""
+    paths = [f"/u/{manage}", f"/p/{manage}"]
+    looks = [
+        {"Purpose": "prefetch"},
+        {"Sec-Purpose": "prefetch;prerender"},
+        {"User-Agent": "link scanner"},
+    ]
+    for number in range(1000):
+        ask = client.head if number % 3 == 0 else client.get
+        answer = ask(paths[number % 2], headers=looks[number % len(looks)])
+        assert answer.status_code == 200
+    assert not Suppression.objects.exists()
+    assert not TrackingEvent.objects.exists()
+    basis = marketing_basis([message.customer_id], at=timezone.now())
+    assert set(basis.values()) != {"withdrawn"}
+
+
 def test_one_post_without_cookies_unsubscribes_at_once(client, manage, message):
     answer = client.post(f"/u/{manage}", {"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200

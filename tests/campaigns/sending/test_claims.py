@@ -60,9 +60,17 @@ def test_a_batch_taken_twice_has_another_fence(batches, at):
     assert claim("bulk", now=at, lease=LEASE) == (first.batch_id, 2, first.send_id)
 
 
-def test_processes_side_by_side_never_claim_the_same_batch(shop):
-    shop.run("cut", "40")
-    workers = [shop.start("claim") for _ in range(4)]
+@pytest.mark.parametrize(
+    ("pieces", "claimers"),
+    [
+        (40, 4),
+        # 200,000 mails of 500 a batch.
+        pytest.param(400, 8, marks=pytest.mark.slow),
+    ],
+)
+def test_processes_side_by_side_never_claim_the_same_batch(shop, pieces, claimers):
+    shop.run("cut", str(pieces))
+    workers = [shop.start("claim") for _ in range(claimers)]
     taken = [one.answer()["taken"] for one in workers]
     together = list(chain.from_iterable(taken))
-    assert len(together) == len(set(together)) == 40
+    assert len(together) == len(set(together)) == pieces

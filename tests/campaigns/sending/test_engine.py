@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -32,6 +33,23 @@ def test_one_turn_takes_a_due_send_from_schedule_to_sent(world, campaign, at, se
     assert send.finished_at >= at
     assert len(list(settings.OUTBOX_DIR.rglob("*.eml"))) == 30
     assert engine.run_once(at=at).idle
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ticks_side_by_side_do_one_set_of_work(world, campaign, at, at_once):
+    """F11: two beats, each with its ticks."""
+    world.add_customers(30)
+    send = schedule_send(campaign, scheduled_at=at, at=at)
+    until = time.monotonic() + 60
+    assert at_once(*[lambda: engine.tick(at=at)] * 4) == []
+    write = partial(engine.prepare, send.pk, at=at, until=until)
+    assert at_once(write, write) == []
+    assert at_once(*[lambda: engine.run_once(at=at)] * 2) == []
+    send.refresh_from_db()
+    assert send.state == "sent"
+    assert send.audience_size == send.messages.filter(state="accepted").count() == 30
+    assert all(batch.messages.exists() for batch in send.batches.all())
+    assert set(send.batches.values_list("fence", flat=True)) == {1}
 
 
 def test_what_is_not_due_and_what_is_paused_waits(world, campaign, at):
