@@ -42,6 +42,8 @@ BATCH = {
     },
     f"{MANY}.BATCH_SIZE": 100,
 }
+CALLS_BETWEEN = 30
+LONGEST_PEACE_SECONDS = 20.0
 FAULT_SHARE = 0.02
 UNSUBSCRIBES = 5
 FROZEN_SECONDS = 3.0
@@ -64,8 +66,12 @@ class Chaos:
         return self.chance.choice((*DOUBTFUL, "throttled", "unavailable", "refused"))
 
     def step(self) -> None:
-        """One misfortune."""
-        time.sleep(self.chance.uniform(0.2, 1.5))
+        """One misfortune, after some calls: a slow machine gets somewhere, too."""
+        time.sleep(self.chance.uniform(0.1, 1.0))
+        calls = len(self.arena.provider.calls) + self.chance.randrange(CALLS_BETWEEN)
+        ends = time.monotonic() + LONGEST_PEACE_SECONDS
+        while len(self.arena.provider.calls) < calls and time.monotonic() < ends:
+            time.sleep(0.05)
         acts = [self.kill, self.kill, self.freeze, self.unsubscribe, self.unsubscribe]
         if self.server is not None and self.chance.random() < 0.05:
             acts = [self.restart]
