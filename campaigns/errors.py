@@ -33,5 +33,17 @@ class ProviderMisconfigured(CampaignsError):
     """The provider, or its options, can't be used as they are set."""
 
 
+class AnotherInstance(CampaignsError):
+    """The database belongs to another deployment: from here nothing is sent."""
+
+
+class CannotAdopt(CampaignsError):
+    """There is nothing to take over."""
+
+
+class NoDayLeft(CampaignsError):
+    """A calendar by which nothing would ever leave."""
+
+
 class CannotSettle(CampaignsError):
     """Only a message in doubt can be settled by a person."""

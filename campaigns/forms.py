@@ -34,6 +34,7 @@ from campaigns.rendering import (
 )
 from segmentation.models import RuleSegment, Segment
 
+EVERY_TONE = "every"
 _ROWS = {"headline": 1, "opening": 5, "details": 9, "closing": 4}
 
 
@@ -309,4 +310,9 @@ class TestMailForm(forms.Form):
     """One mail to an address of one's own."""
 
     to = forms.EmailField(widget=UnfoldAdminEmailInputWidget)
-    tone = forms.ChoiceField(choices=[(tone.key, tone.label) for tone in TONES])
+    tone = forms.ChoiceField(
+        choices=[
+            *((tone.key, tone.label) for tone in TONES),
+            (EVERY_TONE, "Every tone that is written, a mail each"),
+        ]
+    )

@@ -23,9 +23,10 @@ from campaigns.audience import (
 from campaigns.batching import Batching, Share
 from campaigns.local_time import first_instant, local_instant
 from campaigns.models import Message, Send, new_public_ids
-from campaigns.sending import canary
+from campaigns.sending import canary, instance
 from campaigns.sending.channels import batch_size_of
-from campaigns.timing import expiry, quiet_hours, zone_of
+from campaigns.timing import expiry, leave_times, zone_of
+from campaigns.topping_up import known_mailboxes, newcomers
 from customers.models import Customer
 from customers.querysets import around
 from segmentation.bulk_rows import add_missing_rows, instant
@@ -52,8 +53,9 @@ def _wall(send: Send) -> datetime:
 def launch_send(send: Send, *, at: datetime) -> Send:
     """A send that is due: from scheduled to preparing, or to missed when too late.
 
-    Doing it twice, or from two workers, is doing it once.
+    Doing it twice, or from two workers, is doing it once. Raises AnotherInstance.
     """
+    instance.guard()
     with transaction.atomic():
         send = Send.objects.select_for_update().get(pk=send.pk)
         if send.state != Send.State.SCHEDULED or due_at(send) > at:
@@ -99,7 +101,7 @@ def _prepare_chunk(send_id: int, batching: Batching, *, at: datetime) -> bool:
         instants = _Instants(send)
         audience = decide(
             plan_of_send(send),
-            customers,
+            newcomers(send, customers) if send.tops_up_id else customers,
             at=at,
             taken=lambda keys: _reached(send, keys, before=customers[0].pk),
             too_late=instants.too_late,
@@ -115,13 +117,15 @@ def _prepare_chunk(send_id: int, batching: Batching, *, at: datetime) -> bool:
 
 
 def _reached(send: Send, keys: set[str], *, before: int) -> set[str]:
-    """Which of these mailboxes an earlier range reaches already, one before this id."""
+    """Which of these mailboxes an earlier range reaches, one before this id, or what
+    is topped up has."""
+    known = known_mailboxes(send, keys) if send.tops_up_id else set[str]()
     earlier = Customer.objects.filter(address_key__one_of=keys, pk__lt=before)
     shared = dict(earlier.order_by().values_list("pk", "address_key"))
     there = Message.objects.filter(around(shared), send=send)
     mailed = there.exclude(state=Message.State.LEFT_OUT)
     ids = mailed.values_list("customer_id", flat=True)
-    return {shared[pk] for pk in ids if pk in shared}
+    return known | {shared[pk] for pk in ids if pk in shared}
 
 
 def _shares(
@@ -183,12 +187,12 @@ def _lost(send: Send, audience: Audience) -> Audience:
 
 class _Instants:
     """When mail may leave to who lives in a zone: at once, or by the clock on her wall;
-    and not while she sleeps."""
+    and neither while she sleeps nor on a day of rest."""
 
     def __init__(self, send: Send) -> None:
         self._local = bool(send.frozen.get("local_time"))
         self._send, self._wall = send, _wall(send)
-        self._quiet, self._expires = quiet_hours(send.frozen), expiry(send.frozen)
+        self._times, self._expires = leave_times(send.frozen), expiry(send.frozen)
         self._known: dict[str, datetime] = {}
 
     def of(self, name: str) -> datetime:
@@ -197,8 +201,8 @@ class _Instants:
             instant = self._send.scheduled_at
             if self._local:
                 instant = local_instant(self._wall, zone)
-            if self._quiet is not None:
-                instant = self._quiet.ended(instant, zone)
+            if self._times is not None:
+                instant = self._times.ended(instant, zone)
             self._known[name] = instant
         return self._known[name]
 

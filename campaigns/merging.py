@@ -1,6 +1,6 @@
 """Mails of two customers who are one person: never a second one in the same send."""
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from campaigns.models import Message, Send
 from campaigns.sending.frequency import move_places
@@ -29,6 +29,24 @@ def lock(kept: Customer, other: Customer) -> None:
             raise MergeRefused(
                 f"Both are written to in “{ours.send}”. Two mails can't become one: "
                 "these customers stay two."
+            )
+    for one, another in ((kept, other), (other, kept)):
+        _refuse_a_second_mail(one, another)
+
+
+def _refuse_a_second_mail(waits: Customer, mailed: Customer) -> None:
+    """A send and its top-ups are one mail: while it is on its way to one of two, and
+    the other has it or is to get it, they can't become one who gets it twice."""
+    for message in waits.messages.filter(
+        state__in=(Message.State.WAITING, Message.State.HANDING_OVER)
+    ).select_related("send__campaign"):
+        first = message.send.tops_up_id or message.send_id
+        family = Send.objects.filter(Q(pk=first) | Q(tops_up=first)).values("pk")
+        theirs = mailed.messages.filter(send__in=family).exclude(state=LEFT_OUT)
+        if theirs.exists():
+            raise MergeRefused(
+                f"Both are written to in “{message.send}” or what tops it up, and one "
+                "mail is still on its way: merge them when that send has ended."
             )
 
 

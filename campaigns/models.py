@@ -14,10 +14,13 @@ from campaigns.canary_models import Canary as Canary
 from campaigns.content.designs import TONES
 from campaigns.frequency_models import FrequencyCap as FrequencyCap
 from campaigns.frequency_models import FrequencyReservation as FrequencyReservation
+from campaigns.instance_models import Adoption as Adoption
+from campaigns.instance_models import Instance as Instance
 from campaigns.kept_models import KeptCall as KeptCall
 from campaigns.provider_models import Breaker as Breaker
 from campaigns.provider_models import ProviderNote as ProviderNote
 from campaigns.provider_models import RateLimit as RateLimit
+from campaigns.rest_day_models import RestDay as RestDay
 from customers.models import Customer
 from segmentation.models import RuleSegment, SegmentationRun
 
@@ -207,6 +210,14 @@ class Send(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     # A person took it up again: what was before, they have seen.
     resumed_at = models.DateTimeField(null=True, blank=True)
+    # The same mail to those who came after that send; never a top-up itself.
+    tops_up = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="top_ups",
+    )
 
     class Meta:
         ordering = ["-scheduled_at", "-pk"]

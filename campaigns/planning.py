@@ -30,8 +30,9 @@ from campaigns.rendering import (
     shared_blocks,
     words_of,
 )
+from campaigns.sending import instance
 from campaigns.sending.channels import batch_size_of
-from campaigns.timing import frozen_times, quiet_hours
+from campaigns.timing import frozen_times, leave_times_of, quiet_hours, zone_of
 from customers.addresses import address_wire
 from customers.errors import InvalidAddress
 from segmentation.models import RuleSegment, Segment
@@ -139,7 +140,7 @@ def _steps(counts: Counts, plan: Plan) -> tuple[Step, ...]:
 
 def readiness(campaign: Campaign) -> list[str]:
     """What must be put right before this campaign can be scheduled."""
-    problems = []
+    problems = [one for one in [instance.what_stands()] if one]
     template, sender = campaign.template, campaign.sender
     if not template.variants.filter(tone=NEUTRAL_TONE).exists():
         problems.append(
@@ -203,6 +204,14 @@ def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
             f"It ends within a day: who sleeps until then ({quiet}, where they live) "
             "gets nothing."
         )
+    times = leave_times_of(campaign)
+    if expires is not None and times is not None:
+        first = times.ended(at, zone_of(""))
+        if at < expires <= first:
+            warnings.append(
+                f"By the shop's own clock and calendar nothing leaves before "
+                f"{first:%Y-%m-%d %H:%M} UTC, and then it is too late."
+            )
     if not sender_is_running(at=at):
         warnings.append(NOBODY_SENDS)
     if settings.PROVIDER != "outbox" and links_lead_here():
@@ -277,7 +286,7 @@ def schedule_send(
     if problems:
         raise CannotSchedule(list(dict.fromkeys(problems)))
     with transaction.atomic():
-        _refuse_a_second(campaign, newest_known)
+        refuse_a_second(campaign, newest_known)
         send = Send.objects.create(
             campaign=campaign,
             scheduled_at=scheduled_at,
@@ -293,8 +302,11 @@ def schedule_send(
     return send
 
 
-def _refuse_a_second(campaign: Campaign, newest_known: int | None) -> None:
-    """Lock the campaign: of two who schedule it, the later finds the other's send."""
+def refuse_a_second(campaign: Campaign, newest_known: int | None) -> None:
+    """Lock the campaign: of two who schedule it, the later finds the other's send.
+
+    Raises CannotSchedule.
+    """
     Campaign.objects.select_for_update().get(pk=campaign.pk)
     newest = newest_send(campaign)
     if newest is None:

@@ -10,7 +10,7 @@ from django.db.models import Count, Min
 
 from campaigns.models import Batch, Message, Send
 from campaigns.planning import NOBODY_SENDS, sender_is_running
-from campaigns.sending import breaker, canary, limits
+from campaigns.sending import breaker, canary, instance, limits
 from campaigns.under_way import states_of
 
 RATE_OVER: Final = timedelta(seconds=60)
@@ -72,7 +72,7 @@ def send_progress(send: Send, *, at: datetime) -> Progress:
         reasons=dict(reasons),
         rate=rate,
         time_left=_time_left(send, waiting, rate, at=at),
-        binds=_binds(send, waiting, at=at),
+        binds=what_binds(send, waiting, at=at),
         unsettled=Message.objects.filter(
             send=send, state=Message.State.IN_DOUBT, settled_at=None
         ).count(),
@@ -101,11 +101,14 @@ def _rate(send: Send, *, at: datetime) -> float | None:
     return count / seconds if seconds >= RATE_NEEDS_SECONDS else None
 
 
-def _binds(send: Send, waiting: int, *, at: datetime) -> str:
+def what_binds(send: Send, waiting: int, *, at: datetime) -> str:
+    """Why nothing of it leaves at this moment, in words; "" if something does."""
     if send.state in (Send.State.PAUSED, Send.State.MISSED, Send.State.FAILED):
         return send.state_reason
     if send.state in (Send.State.SENT, Send.State.CANCELLED):
         return ""
+    if copied := instance.what_stands():
+        return copied
     if not sender_is_running(at=at):
         return NOBODY_SENDS
     if send.state == Send.State.SCHEDULED:

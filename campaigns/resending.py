@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from campaigns.errors import CannotSettle, WrongState
 from campaigns.models import Batch, Message, Send
@@ -27,6 +27,12 @@ log = logging.getLogger(__name__)
 
 # Refusals that say nothing of the address.
 WORTH_ANOTHER_TRY: Final = ("not_sent_bad", "gave_up")
+_MAY_HAVE_IT: Final = (
+    Message.State.WAITING,
+    Message.State.HANDING_OVER,
+    Message.State.ACCEPTED,
+    Message.State.IN_DOUBT,
+)
 _OPEN_TO_IT: Final = (Send.State.SENT, Send.State.SENDING, Send.State.PAUSED)
 
 
@@ -34,8 +40,18 @@ def refused_by_mistake(send: Send) -> QuerySet[Message]:
     """Messages that were refused, and not because of their address."""
     if send.state not in _OPEN_TO_IT:
         return Message.objects.none()
+    # Merged since with somebody whom the send or a top-up reached: they have it.
+    first = send.tops_up_id or send.pk
+    others = Message.objects.filter(
+        Q(send=first) | Q(send__tops_up=first),
+        customer=OuterRef("customer"),
+        state__in=_MAY_HAVE_IT,
+    )
     return Message.objects.filter(
-        send=send, state=Message.State.FAILED, reason__in=WORTH_ANOTHER_TRY
+        ~Exists(others),
+        send=send,
+        state=Message.State.FAILED,
+        reason__in=WORTH_ANOTHER_TRY,
     )
 
 

@@ -40,6 +40,8 @@ from campaigns.resending import (
 from campaigns.sending import canary
 from campaigns.sending.ledger import CAN_PAUSE, OPEN_BATCHES, pause_for
 from campaigns.sending.trial import send_test_mail
+from campaigns.topping_up import count_newcomers, first_of, top_up
+from campaigns.topping_up import why_not as why_no_top_up
 from customers.models import Customer
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ __all__ = [
     "cancel_send",
     "compile_template",
     "confirm_accepted",
+    "count_newcomers",
+    "first_of",
     "launch_send",
     "link_count",
     "link_destination",
@@ -74,7 +78,9 @@ __all__ = [
     "something_is_handed_over",
     "starter_template",
     "stop_send",
+    "top_up",
     "web_view_of",
+    "why_no_top_up",
 ]
 
 log = logging.getLogger(__name__)

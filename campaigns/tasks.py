@@ -4,6 +4,7 @@ Ids only, early acknowledgement, no results. A task that is lost or doubled chan
 nothing: the next tick finds the work in the database.
 """
 
+import logging
 import mmap
 import os
 import socket
@@ -16,11 +17,14 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
-from campaigns.sending import engine
+from campaigns.errors import AnotherInstance
+from campaigns.sending import engine, instance
 from campaigns.sending.breaker import BULK, LANES, TRANSACTIONAL
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.protocol import Lane
 from customers import waking
+
+log = logging.getLogger(__name__)
 
 SECONDS_A_TASK: Final = 60.0
 # A tick that could not be run within this time is made up for by the next.
@@ -46,6 +50,8 @@ def shut_down() -> None:
 def tick() -> None:
     """Housekeeping, then wake who has work."""
     at = timezone.now()
+    if not _may_send():
+        return
     engine.heartbeat(_name(), "worker", at=at, since=at)
     for send_id in engine.tick(at=at):
         wake(materialise, send_id)
@@ -66,7 +72,7 @@ def count_audience(count_id: int) -> None:
 def materialise(send_id: int) -> None:
     """Write the audience of a send, for a minute; the next tick goes on."""
     until = time.monotonic() + SECONDS_A_TASK
-    if engine.prepare(send_id, at=timezone.now(), until=until):
+    if _may_send() and engine.prepare(send_id, at=timezone.now(), until=until):
         wake(pump, BULK)
 
 
@@ -74,6 +80,8 @@ def materialise(send_id: int) -> None:
 def pump(lane: str) -> None:
     """Deliver batches of a lane, for a minute or until nothing is due."""
     now = timezone.now()
+    if not _may_send():
+        return
     engine.heartbeat(_name(), "worker", at=now, since=now)
     engine.pump(
         _lane(lane),
@@ -84,6 +92,16 @@ def pump(lane: str) -> None:
     from campaigns.sending import ledger
 
     ledger.finish_sends(now=timezone.now())
+
+
+def _may_send() -> bool:
+    """Not from a copy of somebody else's database; the log says what to do."""
+    try:
+        instance.begin(at=timezone.now())
+    except AnotherInstance as problem:
+        log.error("%s", problem)
+        return False
+    return True
 
 
 def _channel() -> Channel:

@@ -1,7 +1,8 @@
-"""When a message of a send may leave: not at night, and not once it has expired."""
+"""When a message of a send may leave: not at night, not on a day of rest, and not once
+it has expired."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,8 +10,9 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from campaigns.local_time import zone_named
-from campaigns.models import Campaign, EmailTemplate
+from campaigns.models import Campaign, EmailTemplate, RestDay
 from campaigns.quiet_hours import QuietHours
+from campaigns.rest_days import LeaveTimes, RestDays
 
 
 def frozen_times(campaign: Campaign) -> dict[str, Any]:
@@ -32,6 +34,38 @@ def quiet_hours(frozen: Mapping[str, Any]) -> QuietHours | None:
         at_night = frozen["plan"]["purpose"] != EmailTemplate.Purpose.PROMOTION
     hours: QuietHours | None = settings.QUIET_HOURS
     return None if at_night else hours
+
+
+def leave_times(frozen: Mapping[str, Any]) -> LeaveTimes | None:
+    """When this send leaves people alone, by the shop's hours and days as they are
+    now; None: never."""
+    promotion = frozen["plan"]["purpose"] == EmailTemplate.Purpose.PROMOTION
+    return _times(quiet_hours(frozen), promotion=promotion)
+
+
+def leave_times_of(campaign: Campaign) -> LeaveTimes | None:
+    """The same, of a campaign that is not scheduled yet."""
+    promotion = campaign.template.purpose == EmailTemplate.Purpose.PROMOTION
+    return _times(quiet_hours(frozen_times(campaign)), promotion=promotion)
+
+
+def _times(quiet: QuietHours | None, *, promotion: bool) -> LeaveTimes | None:
+    # A campaign may say that the night is right; that it is Christmas it may not.
+    rest = rest_days() if promotion else RestDays()
+    return LeaveTimes(quiet, rest) if quiet or rest else None
+
+
+def rest_days() -> RestDays:
+    """The shop's days without promotion."""
+    weekdays, dates, yearly = set[int](), set[date](), set[tuple[int, int]]()
+    for row in RestDay.objects.all():
+        if row.weekday is not None:
+            weekdays.add(row.weekday)
+        elif row.day is not None and row.yearly:
+            yearly.add((row.day.month, row.day.day))
+        elif row.day is not None:
+            dates.add(row.day)
+    return RestDays(frozenset(weekdays), frozenset(dates), frozenset(yearly))
 
 
 def expiry(frozen: Mapping[str, Any]) -> datetime | None:

@@ -1,6 +1,15 @@
 """Pages of templates, campaigns, sends and the outbox, inside the admin."""
 
-from campaigns.pages import counts, outbox, provider, sends, templates
+from campaigns.pages import (
+    calendar,
+    counts,
+    newcomers,
+    outbox,
+    provider,
+    sends,
+    templates,
+    timeline,
+)
 from customers.doors import admin_page
 
 app_name = "campaigns"
@@ -25,6 +34,21 @@ urlpatterns = [
         provider.switch,
         "switch_breaker",
         "campaigns.change_breaker",
+    ),
+    admin_page("timeline/", timeline.shown, "timeline", "campaigns.view_send"),
+    admin_page("calendar/", calendar.shown, "calendar", "campaigns.view_restday"),
+    admin_page(
+        "calendar/weekdays/",
+        calendar.keep_weekdays,
+        "rest_weekdays",
+        "campaigns.change_restday",
+    ),
+    admin_page("calendar/day/", calendar.keep_day, "rest_day", "campaigns.add_restday"),
+    admin_page(
+        "calendar/day/<int:pk>/remove/",
+        calendar.remove_day,
+        "remove_rest_day",
+        "campaigns.delete_restday",
     ),
     admin_page("outbox/", outbox.listing, "outbox", "campaigns.view_message"),
     admin_page(
@@ -103,6 +127,18 @@ urlpatterns = [
     ),
     admin_page(
         "send/<int:pk>/do/<slug:action>/", sends.act, "act", "campaigns.change_send"
+    ),
+    admin_page(
+        "send/<int:pk>/newcomers/",
+        newcomers.newcomers,
+        "newcomers",
+        "campaigns.view_send",
+    ),
+    admin_page(
+        "send/<int:pk>/top-up/",
+        newcomers.send_to_newcomers,
+        "top_up",
+        "campaigns.add_send",
     ),
     admin_page(
         "send/<int:pk>/failed/again/",

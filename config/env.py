@@ -31,6 +31,14 @@ def text(name: str, default: str = "") -> str:
     return str(_env.str(name, default)).strip()
 
 
+def name_of_ours(name: str) -> str:
+    value = text(name)
+    if value and not re.fullmatch(r"[\w.-]{1,60}", value, re.ASCII):
+        needed = "at most 60 letters, digits, dots and dashes, or nothing"
+        raise _refuse(name, needed, value)
+    return value
+
+
 def flag(name: str, default: bool) -> bool:
     raw = text(name, "yes" if default else "no").lower()
     if raw in {"1", "true", "yes", "on"}:

@@ -149,6 +149,9 @@ ANYMAIL = {
 
 # Whoever knows it may read the figures at /metrics; empty: nobody.
 METRICS_TOKEN = env.secret("ATTUNE_METRICS_TOKEN")
+# Which deployment this is, where several machines with data folders of their own share
+# one database; else it is kept in the data folder.
+INSTANCE = env.name_of_ours("ATTUNE_INSTANCE")
 
 # Celery only wakes the functions that run_engine calls; the database is the queue.
 BROKER_URL = env.text("ATTUNE_BROKER_URL", "")

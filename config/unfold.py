@@ -92,6 +92,12 @@ UNFOLD: dict[str, Any] = {
                         "admin:campaigns_emailtemplate_changelist",
                     ),
                     _page("Campaigns", "send", "admin:campaigns_campaign_changelist"),
+                    {
+                        **_page("Timeline", "schedule", "campaigns:timeline"),
+                        "permission": lambda request: request.user.has_perm(
+                            "campaigns.view_send"
+                        ),
+                    },
                     _page("Reports", "bar_chart", "engagement_admin:reports"),
                     _page("Outbox", "outbox", "campaigns:outbox"),
                 ],
@@ -101,6 +107,18 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     {
                         **_page("Provider", "speed", "campaigns:provider"),
+                        "permission": lambda request: request.user.has_perm(
+                            "campaigns.view_breaker"
+                        ),
+                    },
+                    {
+                        **_page("Calendar", "event_busy", "campaigns:calendar"),
+                        "permission": lambda request: request.user.has_perm(
+                            "campaigns.view_restday"
+                        ),
+                    },
+                    {
+                        **_page("Doctor", "stethoscope", "engagement_admin:doctor"),
                         "permission": lambda request: request.user.has_perm(
                             "campaigns.view_breaker"
                         ),

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaigns.models import Message, Send
 from campaigns.planning import sender_is_running
-from campaigns.sending import breaker
+from campaigns.sending import breaker, instance
 from campaigns.under_way import NEED_A_SENDER, UNDER_WAY, how_far
 from customers.models import Customer
 from engagement.figures import reports_for_page
@@ -148,6 +148,7 @@ def _changes(mood: Mood | None) -> list[dict[str, Any]]:
 def _needs(request: HttpRequest, run: SegmentationRun | None) -> list[Need]:
     found = (
         _for_a_person(request),
+        _copied(),
         _doubt(),
         _dead_letters(request),
         _sender(),
@@ -225,6 +226,14 @@ def _dead_letters(request: HttpRequest) -> Need | None:
         "Everything else that came with them counts. Each is kept with what was wrong.",
         reverse("admin:engagement_deadletter_changelist"),
     )
+
+
+def _copied() -> Need | None:
+    problem = instance.what_stands()
+    if not problem:
+        return None
+    title = "This database is a copy"
+    return Need("stop", title, problem, reverse("engagement_admin:doctor"))
 
 
 def _sender() -> Need | None:

@@ -26,7 +26,7 @@ from campaigns.clocks import APART_MOST, apart
 from campaigns.errors import CampaignsError
 from campaigns.models import Batch, Message, Send, Sender
 from campaigns.planning import NOBODY_SENDS, links_lead_here, sender_is_running
-from campaigns.sending import breaker
+from campaigns.sending import breaker, instance
 from campaigns.sending.channels import channel_for
 from campaigns.under_way import NEED_A_SENDER
 from engagement.bounce_mailbox import MailboxTrouble, count_waiting
@@ -61,6 +61,7 @@ def examine(*, at: datetime) -> Iterator[Finding]:
         _settings,
         _database,
         _migrations,
+        _instance,
         _clocks,
         _disk,
         _secrets,
@@ -128,6 +129,15 @@ def _migrations(about: str, at: datetime) -> Iterator[Finding]:
         )
     else:
         yield Finding(about, "well", "The tables are those of this version.")
+
+
+def _instance(about: str, at: datetime) -> Iterator[Finding]:
+    problem = instance.what_stands()
+    if problem:
+        yield Finding(about, "broken", problem)
+    else:
+        key = instance.ours().key or "no id yet: whoever sends first makes one"
+        yield Finding(about, "well", f"The database is this deployment's ({key}).")
 
 
 def _clocks(about: str, at: datetime) -> Iterator[Finding]:

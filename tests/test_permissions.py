@@ -50,6 +50,9 @@ def pages(campaign):
         reverse("segmentation:new_rule"),
         reverse("segmentation:corrections"),
         reverse("engagement_admin:reports"),
+        reverse("engagement_admin:doctor"),
+        reverse("campaigns:timeline"),
+        reverse("campaigns:calendar"),
     ]
 
 

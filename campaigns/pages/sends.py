@@ -27,7 +27,7 @@ from campaigns.content.designs import TONES
 from campaigns.counting import left_out_names, names_left_out, plan_now
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
-from campaigns.models import Campaign, Message, Send
+from campaigns.models import Campaign, Message, RestDay, Send
 from campaigns.pages import number_in
 from campaigns.pages.counts import count_context
 from campaigns.services import (
@@ -45,7 +45,7 @@ from campaigns.services import (
     send_progress,
     settle_in_doubt,
 )
-from campaigns.timing import frozen_times, quiet_hours
+from campaigns.timing import frozen_times, leave_times_of, quiet_hours
 from customers.doors import shown_page
 from segmentation.models import Segment
 
@@ -96,9 +96,23 @@ def campaign_page(
         segments=_segments(found),
         sends=campaign.sends.all()[:10],
         quiet=quiet_hours(frozen_times(campaign)),
+        rests=_rests(campaign),
         form=form or ScheduleForm(initial={"newest_known": newest.pk if newest else 0}),
         **count_context(campaign, counted=found.counted, at=now),
     )
+
+
+def _rests(campaign: Campaign) -> list[RestDay]:
+    """The days on which nothing of it leaves; of dates, those that come."""
+    times = leave_times_of(campaign)
+    if times is None or not times.rest:
+        return []
+    today = timezone.localdate()
+    return [
+        row
+        for row in RestDay.objects.all()
+        if row.day is None or row.yearly or row.day >= today
+    ]
 
 
 def _rules(
@@ -181,7 +195,7 @@ def left_out_now(request: HttpRequest, pk: int, reason: str) -> HttpResponse:
 @require_safe
 def send(request: HttpRequest, pk: int) -> HttpResponse:
     """Watch one send: progress, doubt by name, who was not mailed and why."""
-    shown = get_object_or_404(Send.objects.select_related("campaign"), pk=pk)
+    shown = get_object_or_404(Send.objects.select_related("campaign", "tops_up"), pk=pk)
     doubtful = shown.messages.filter(
         state=Message.State.IN_DOUBT, settled_at=None
     ).select_related("customer")
@@ -193,6 +207,8 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         doubtful=doubtful[:NAMES_A_PAGE],
         refused=refused_by_mistake(shown).count(),
         rules=_rules(*rules_of_send(shown)),
+        top_ups=shown.top_ups.order_by("pk"),
+        can_top_up=shown.state == Send.State.SENT,
         **_live(shown, at=timezone.now()),
     )
 

@@ -1,7 +1,5 @@
 """Templates: tones side by side, words, what is offered, the layout, previews."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import (
     Http404,
@@ -22,6 +20,7 @@ from campaigns.content.problems import TemplateError, UndefinedValue
 from campaigns.content.render import RenderedEmail
 from campaigns.errors import CampaignsError
 from campaigns.forms import (
+    EVERY_TONE,
     LayoutForm,
     SharedForm,
     TestMailForm,
@@ -249,30 +248,37 @@ def test_mail(request: HttpRequest, pk: int) -> HttpResponseBase:
     elif sender is None:
         messages.error(request, "There is no sender yet: add one first.")
     else:
-        _send_test(request, template, form.cleaned_data, sender)
+        to, tone = form.cleaned_data["to"], form.cleaned_data["tone"]
+        tones = [tone]
+        if tone == EVERY_TONE:
+            written = set(template.variants.values_list("tone", flat=True))
+            tones = [one.key for one in TONES if one.key in written]
+        left = [_send_test(request, template, one, to, sender) for one in tones]
+        if all(left):
+            one_or_many = "A test mail is on its way"
+            if len(tones) > 1:
+                one_or_many = f"{len(tones)} test mails are on their way"
+            messages.success(request, f"{one_or_many} to {to}.")
     return _to_template(template)
 
 
 def _send_test(
-    request: HttpRequest, template: EmailTemplate, data: dict[str, Any], sender: Sender
-) -> None:
-    customer = example_customer(TONE_OF[data["tone"]])
+    request: HttpRequest, template: EmailTemplate, tone: str, to: str, sender: Sender
+) -> bool:
+    """True when it left; else the page says why it did not."""
+    customer = example_customer(TONE_OF[tone])
     if customer is None:
         messages.error(request, "There are no customers yet to take words from.")
-        return
+        return False
     try:
         send_test(
-            template,
-            data["tone"],
-            customer=customer,
-            to=data["to"],
-            sender=sender,
-            at=timezone.now(),
+            template, tone, customer=customer, to=to, sender=sender, at=timezone.now()
         )
     except CANNOT_BE_SHOWN as problem:
-        messages.error(request, f"The test mail was not sent: {problem}")
-    else:
-        messages.success(request, f"A test mail is on its way to {data['to']}.")
+        label = TONE_OF[tone].label
+        messages.error(request, f"{label}: the test mail was not sent: {problem}")
+        return False
+    return True
 
 
 def _to_template(template: EmailTemplate) -> HttpResponseRedirect:

@@ -30,7 +30,7 @@ from campaigns.materialising import (
     materialise,
 )
 from campaigns.models import Batch, EngineNode, Send
-from campaigns.sending import frequency, keeping, ledger
+from campaigns.sending import frequency, instance, keeping, ledger
 from campaigns.sending.breaker import LANES
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
@@ -101,8 +101,9 @@ def tick(*, at: datetime) -> list[int]:
     """Housekeeping: take up what died, launch what is due, end what is done; count,
     and take new customers into the search.
 
-    Returns the sends whose audience is still to be written.
+    Returns the sends whose audience is still to be written. Raises AnotherInstance.
     """
+    instance.begin(at=at)
     pause_stale(at=at)
     ledger.sweep(now=at)
     launch_due(at=at)
@@ -191,7 +192,11 @@ def pump(
     until: float,
     stopping: Callable[[], bool] = lambda: False,
 ) -> list[Outcome]:
-    """Deliver batch after batch until nothing is due, or until time.monotonic()."""
+    """Deliver batch after batch until nothing is due, or until time.monotonic().
+
+    Raises AnotherInstance.
+    """
+    instance.begin(at=clock())
     outcomes = []
     while time.monotonic() < until and not stopping():
         repeated = repeat_next(lane, now=clock())
@@ -289,6 +294,7 @@ class _Engine:
 
     def turn(self, *, seconds: float) -> EngineReport:
         at, until = self._clock(), time.monotonic() + seconds
+        instance.begin(at=at)
         self._heartbeat()
         report = EngineReport()
         pause_stale(at=at)

@@ -5,13 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from campaigns.errors import DATABASE_AWAY, LostLease, ProviderMisconfigured
+from campaigns.errors import (
+    DATABASE_AWAY,
+    AnotherInstance,
+    LostLease,
+    ProviderMisconfigured,
+)
 from campaigns.sending import ledger
 
 log = logging.getLogger(__name__)
 
 # Foreseen: each has an answer of its own further out.
-_PASS = (*DATABASE_AWAY, LostLease, ProviderMisconfigured)
+_PASS = (*DATABASE_AWAY, AnotherInstance, LostLease, ProviderMisconfigured)
 
 
 @dataclass(slots=True)

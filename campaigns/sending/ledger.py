@@ -28,7 +28,7 @@ from campaigns.sending.channels import (
 )
 from campaigns.sending.claims import Claim
 from campaigns.sending.composing import Composed
-from campaigns.timing import expiry, quiet_hours, zone_of
+from campaigns.timing import expiry, leave_times, zone_of
 from customers.models import Customer
 from customers.prepared import Prepared
 
@@ -285,11 +285,11 @@ def who_waits(
     now: datetime,
     state: Message.State = Message.State.WAITING,
 ) -> Waits:
-    """Who of a batch sleeps now, and for whom it is too late."""
+    """Who of a batch sleeps or rests now, and for whom it is too late."""
     frozen = Send.objects.values_list("frozen", flat=True).get(pk=claim.send_id)
-    hours, expires = quiet_hours(frozen), expiry(frozen)
+    times, expires = leave_times(frozen), expiry(frozen)
     later: dict[datetime | None, list[int]] = defaultdict(list)
-    if hours is None and expires is None:
+    if times is None and expires is None:
         return Waits(later, None)
     waiting = Message.objects.filter(batch=claim.batch_id, state=state).values_list(
         "pk", "customer__timezone"
@@ -300,13 +300,13 @@ def who_waits(
     limits = [expires] if expires is not None else []
     for name, ids in by_zone.items():
         zone = zone_of(name)
-        instant = hours.ended(now, zone) if hours else now
+        instant = times.ended(now, zone) if times else now
         if expires is not None and instant >= expires:
             later[None] += ids
         elif instant > now:
             later[instant] += ids
-        elif hours is not None:
-            limits.append(hours.next_begin(now, zone))
+        elif times is not None:
+            limits.append(times.next_begin(now, zone))
     return Waits(later, min(limits, default=None))
 
 

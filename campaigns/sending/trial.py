@@ -4,6 +4,7 @@ from django.conf import settings
 
 from campaigns.content.render import CompiledVariant, RecipientContext
 from campaigns.errors import CampaignsError
+from campaigns.sending import instance
 from campaigns.sending.channels import Envelope, Receipt, channel_for
 from customers.addresses import address_wire
 
@@ -18,8 +19,9 @@ def send_test_mail(
     """Hand over one mail that no message stands for; returns the provider's id.
 
     Raises NotTaken with the provider's reason, InvalidAddress for an address that
-    can't get mail.
+    can't get mail, AnotherInstance.
     """
+    instance.guard()
     channel = channel_for(settings.PROVIDER)
     try:
         envelope = Envelope(0, 0, 0, 0, address_wire(to))

@@ -194,6 +194,17 @@ def test_a_test_mail_goes_to_the_address_asked_for(
     assert b"mara@lindenandloam.example" in kept[0].read_bytes()
 
 
+def test_a_test_mail_of_every_tone_that_is_written(marketer, template, people, outbox):
+    page = marketer.post(
+        reverse("campaigns:test_mail", args=[template.pk]),
+        {"to": "mara@lindenandloam.example", "tone": "every"},
+        follow=True,
+    ).content.decode()
+    written = template.variants.count()
+    assert f"{written} test mails are on their way" in page
+    assert len(list(outbox.rglob("*.eml"))) == written > 1
+
+
 def test_the_preflight_names_who_is_left_out(marketer, campaign, cy):
     page = marketer.get(reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
     assert page.status_code == 200

@@ -8,6 +8,7 @@ import responses
 import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.urls import reverse
 from django.utils import timezone
 from dns.resolver import NoResolverConfiguration
 
@@ -213,3 +214,10 @@ def test_the_command_prints_a_line_a_finding_and_ends_with_one_where_broken(sett
     assert ended.value.code == 1
     states = {one["about"]: one["state"] for one in json.loads(out.getvalue())}
     assert states["broker"] == "broken"
+
+
+def test_the_page_says_the_same_the_worst_first(admin_client, found, send):
+    Send.objects.update(state="scheduled")
+    page = admin_client.get(reverse("engagement_admin:doctor")).content.decode()
+    assert "Not everything works: 1 thing broken." in page
+    assert page.index("Engine") < page.index("Migrations")

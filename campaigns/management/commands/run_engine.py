@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from campaigns.clocks import ClocksApart, refuse_other_clocks
-from campaigns.errors import ProviderMisconfigured
+from campaigns.errors import AnotherInstance, ProviderMisconfigured
 from campaigns.sending.engine import run_forever, run_once, stop_on_signals
 
 
@@ -33,5 +33,5 @@ class Command(BaseCommand):
                 stop = threading.Event()
                 stop_on_signals(stop)
                 run_forever(stop)
-        except (ProviderMisconfigured, ClocksApart) as problem:
+        except (AnotherInstance, ProviderMisconfigured, ClocksApart) as problem:
             raise CommandError(str(problem)) from None

@@ -29,7 +29,7 @@ class Plain:
     """Anymail's payload, but for its way to read addresses: that of any headers, which
     took longer than all else about a call."""
 
-    base_message_attrs = tuple(
+    base_message_attrs: Any = tuple(
         (name, combiner, _addresses if name == "to" else converter)
         for name, combiner, converter in BasePayload.base_message_attrs
     )

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('campaigns', '0012_canary'),
+        ('campaigns', '0014_lean_messages'),
     ]
 
     operations = [
