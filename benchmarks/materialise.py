@@ -1,7 +1,8 @@
 """Messages a second from a dated send: one row for each customer, with her reasons.
 
 Beside it, in the same run, bulk_create of as many bare rows that were decided before:
-what deciding who is in and who is out, and why, costs on top of writing it down.
+the usual way to write them down, with nothing to decide. A whole shop, with texts and
+all that leaves from it, is million_send.py.
 
 python benchmarks/materialise.py [--customers 20000]
 """

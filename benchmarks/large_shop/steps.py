@@ -37,7 +37,7 @@ def refit(*, at: datetime) -> dict[str, Any]:
     for part, names in PARTS.items():
         for name in names:
             setattr(services, name, _timed(getattr(services, name), parts[part]))
-    figures = _figures(lambda: services.fit_run(at=at))
+    figures = measured(lambda: services.fit_run(at=at))
     run = SegmentationRun.objects.latest("pk")
     return {
         **figures,
@@ -54,7 +54,7 @@ def publish(*, at: datetime) -> dict[str, Any]:
     """The newest run comes into use, with the history of who moved."""
     run = SegmentationRun.objects.latest("pk")
     # Approved, as a run that moves much asks for.
-    figures = _figures(lambda: services.publish_run(run, at=at, approved_by="bench"))
+    figures = measured(lambda: services.publish_run(run, at=at, approved_by="bench"))
     made = run.publications.get()
     return {
         **figures,
@@ -69,7 +69,7 @@ def fold_in(*, texts: int, at: datetime) -> dict[str, Any]:
     from large_shop.filling import add_news
 
     marked = add_news(texts, at=at)
-    figures = _figures(lambda: fold_news(at=at))
+    figures = measured(lambda: fold_news(at=at))
     return {
         **figures,
         "texts": texts,
@@ -118,7 +118,7 @@ def _timed(work: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
     return run
 
 
-def _figures(work: Callable[[], Any]) -> dict[str, Any]:
+def measured(work: Callable[[], Any]) -> dict[str, Any]:
     """s on the clock; cpu_s of this process; server_cpu_s of PostgreSQL's for it."""
     server = _Server()
     taken: Taken = take(work)
