@@ -12,29 +12,28 @@ from anymail.backends.brevo import BrevoPayload
 
 from campaigns.sending.channels import Receipt, Result
 from campaigns.sending.channels.calls import Call, Entry
+from campaigns.sending.channels.calls.stamp import is_marked
 from campaigns.sending.channels.calls.whole import DOUBT, Joined, Whole, listed
 
 _OWN: Final = ("to", "subject", "htmlContent", "textContent", "headers")
 
 
 class _Payload(Joined, BrevoPayload):
+    def whole(self) -> Any:
+        return {name: self.data[name] for name in _OWN if name in self.data}
+
     def serialize_data(self) -> Any:
-        versions = self.all_data()
-        shared = _without_own(self.data)
-        if any(_without_own(one) != shared for one in versions):
-            self.unsupported_feature("what differs from mail to mail")
-        return self.serialize_json(
+        shared = self.serialize_json(
             {
-                **shared,
+                **_without_own(self.data),
                 "subject": self.data["sender"].get("name") or "News",
                 "htmlContent": "<html><body></body></html>",
                 "headers": {"idempotencyKey": self.key},
-                "messageVersions": [
-                    {name: one[name] for name in _OWN if name in one}
-                    for one in versions
-                ],
             }
         )
+        if is_marked(shared):
+            self.unsupported_feature("what differs from mail to mail")
+        return f'{shared[:-1]}, "messageVersions": {self.all_written()}}}'
 
 
 def _without_own(data: dict[str, Any]) -> dict[str, Any]:

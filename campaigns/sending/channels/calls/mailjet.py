@@ -24,13 +24,12 @@ INVALID_ADDRESS = "mj-0013"
 
 
 class _Payload(Joined, MailjetPayload):
+    def whole(self) -> Any:
+        [message] = self.data["Messages"]
+        return {**self.data["Globals"], **message}
+
     def serialize_data(self) -> Any:
-        messages = [
-            {**data["Globals"], **message}
-            for data in self.all_data()
-            for message in data["Messages"]
-        ]
-        return self.serialize_json({"Messages": messages})
+        return f'{{"Messages": {self.all_written()}}}'
 
 
 class Mailjet(Whole):

@@ -25,7 +25,7 @@ class _Payload(Joined, PostmarkPayload):
         return "email/batch"
 
     def serialize_data(self) -> Any:
-        return self.serialize_json(self.all_data())
+        return self.all_written()
 
 
 class Postmark(Whole):

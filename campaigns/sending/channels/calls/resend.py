@@ -19,7 +19,7 @@ class _Payload(Joined, ResendPayload):
 
     def serialize_data(self) -> Any:
         self.headers[self.key_header] = self.key
-        return self.serialize_json(self.all_data())
+        return self.all_written()
 
 
 class Resend(Whole):

@@ -1,7 +1,7 @@
 """Mails that each say everything, side by side in one request.
 
-Every mail is built by Anymail's payload as if it left alone, and the payloads are
-joined: nothing of one can get into another, and the provider fills nothing in.
+Anymail's payload builds one as if it left alone, and the others are stamped after it
+(stamp.py): nothing of one can get into another, and the provider fills nothing in.
 """
 
 import json
@@ -14,12 +14,8 @@ from django.core.mail import EmailMultiAlternatives
 
 from campaigns.content.render import CompiledVariant
 from campaigns.sending.channels import InDoubt, Result
-from campaigns.sending.channels.calls import (
-    Entry,
-    Filled,
-    Write,
-    whole_message,
-)
+from campaigns.sending.channels.calls import Entry, Filled, Write
+from campaigns.sending.channels.calls.stamp import Stamp, pattern
 
 # A character beyond the first plane is two escapes of six bytes in JSON.
 BYTES_A_CHARACTER: Final = 12
@@ -29,20 +25,31 @@ DOUBT: Final = InDoubt("accepted_unparsed", "the answer does not tell who was ta
 
 
 class Joined:
-    """Anymail's payload of one mail, with those of the others behind it."""
+    """Anymail's payload of one mail, which writes all mails of a call."""
 
     # Set by what this is mixed into.
     data: Any
     headers: Any
     serialize_json: Any
+    unsupported_feature: Any
 
-    others: Sequence[Any] = ()
+    mails: Sequence[Filled] = ()
     key: str = ""
     # The header the key goes in, where it is one of the request.
     key_header: str = ""
 
-    def all_data(self) -> list[Any]:
-        return [self.data, *(one.data for one in self.others)]
+    def whole(self) -> Any:
+        """What the provider is told of this one mail."""
+        return self.data
+
+    def all_written(self) -> str:
+        """All mails of the call, as a list in JSON."""
+        try:
+            stamp = Stamp(self.serialize_json(self.whole()), self.mails[0])
+        except ValueError as problem:
+            self.unsupported_feature(str(problem))
+            raise
+        return f"[{', '.join(map(stamp.of, self.mails))}]"
 
 
 class Whole:
@@ -62,15 +69,11 @@ class Whole:
     def post(
         self, connection: Any, write: Write, mails: Sequence[Filled], *, key: str
     ) -> list[Result]:
-        messages = [whole_message(write, mail) for mail in mails]
-        first = self.payload(messages[0], connection.send_defaults, connection)
-        first.key = key
-        first.others = [
-            connection.build_message_payload(message, connection.send_defaults)
-            for message in messages[1:]
-        ]
-        response = connection.post_to_esp(first, messages[0])
-        answer = connection.deserialize_json_response(response, first, messages[0])
+        message = pattern(write, mails[0])
+        payload = self.payload(message, connection.send_defaults, connection)
+        payload.key, payload.mails = key, mails
+        response = connection.post_to_esp(payload, message)
+        answer = connection.deserialize_json_response(response, payload, message)
         return self.read(answer, mails, response)
 
     def again(
