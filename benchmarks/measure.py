@@ -30,6 +30,27 @@ def take(work: Callable[[], Any]) -> Taken:
     return Taken(time.perf_counter() - clock, time.process_time() - cpu, result)
 
 
+class Measured:
+    """Wall and CPU seconds and growth of memory of what happens inside."""
+
+    def __enter__(self) -> "Measured":
+        self._peak = peak_megabytes()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall = time.perf_counter() - self._wall
+        self.cpu = time.process_time() - self._cpu
+        self.growth_mb = peak_megabytes() - self._peak
+
+    def result(self, mails: int) -> dict[str, float]:
+        return {
+            "per_s": mails / self.wall,
+            "per_cpu_s": mails / self.cpu,
+            "rss_growth_mb": self.growth_mb,
+        }
+
+
 def peak_megabytes() -> float:
     """Most memory this process ever held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
