@@ -154,6 +154,8 @@ def _run(kept: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
     # Who is frozen with a call in hand makes it when they go on.
     arena.group_seconds += FROZEN_SECONDS
     arena.env["ATTUNE_MAILS_PER_CALL"] = str(PER_CALL)
+    # Nobody holds the others back for ten minutes to see how the first fare.
+    arena.env["ATTUNE_CANARY"] = "0"
     chaos = Chaos(arena, server, options.seed)
     provider.mode = chaos.mode
     began = time.monotonic()

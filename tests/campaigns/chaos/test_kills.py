@@ -63,10 +63,11 @@ def test_with_keys_thirty_kills_and_answers_that_tell_nothing_leave_few_in_doubt
 
 @pytest.mark.parametrize(("point", "taken"), [("after_intent", 0), ("after_accept", 1)])
 def test_a_worker_that_stands_still_past_its_lease_sends_and_writes_nothing(
-    arena, point, taken
+    shop, arena_of, point, taken
 ):
     """Before the call the last gate drops its group; after it the fence refuses its
-    outcome."""
+    outcome. Forty people are enough."""
+    arena = arena_of(shop)
     [frozen] = arena.work(
         ATTUNE_CRASH_AT=point, ATTUNE_CRASH_BY="SIGSTOP", ATTUNE_CRASH_TESTS="yes"
     )
