@@ -104,8 +104,13 @@ def test_a_bad_option_is_one_sentence(tmp_path, option, value, said):
     ("name", "read", "customers"),
     [
         ("reviews/interactions_musical_instruments", 10_261, 1_429),
-        ("support/interactions_airline_tickets", 14_485, 7_701),
-        ("joined_demo/joined_history", 22_629, 1_429),
+        pytest.param(
+            *("support/interactions_airline_tickets", 14_485, 7_701),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("joined_demo/joined_history", 22_629, 1_429), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_real_history_goes_in_whole_and_once(shared_data, name, read, customers):
@@ -119,6 +124,7 @@ def test_a_real_history_goes_in_whole_and_once(shared_data, name, read, customer
     assert Interaction.objects.filter(text__contains="&#34;").count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_invoices_name_the_38_whose_country_is_no_country(shared_data):
     said = run(

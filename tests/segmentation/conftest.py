@@ -105,6 +105,11 @@ class Shop:
 
     def read(self, customer, when, *, family="trust", weight=1.0, kind="review"):
         """A text that was read as being mostly of one family."""
+        [score] = self.read_all([(customer, when, family)], weight=weight, kind=kind)
+        return score
+
+    def read_all(self, texts, *, weight=1.0, kind="review"):
+        """The same of many: (customer, when, family)."""
         import numpy as np
 
         from customers.models import Interaction
@@ -112,19 +117,33 @@ class Shop:
         from segmentation.models import EmotionScore
         from segmentation.news import mark
 
-        row = Interaction.objects.create(
-            customer=customer, occurred_at=when, kind=kind, key=str(uuid4()), text="x"
-        )
-        mix = np.full(len(FAMILIES), 0.02, "<f4")
-        mix[FAMILIES.index(family)] = 0.84
-        mark([customer.pk])
-        return EmotionScore.objects.create(
-            interaction=row,
-            customer=customer,
-            occurred_at=when,
-            kind=kind,
-            families=mix.tobytes(),
-            weight=weight,
-            sentences=[["x", mix.tolist(), 1.0]],
-            analyzer="test",
+        mixes = []
+        rows = []
+        for customer, when, family in texts:
+            mix = np.full(len(FAMILIES), 0.02, "<f4")
+            mix[FAMILIES.index(family)] = 0.84
+            mixes.append(mix)
+            rows.append(
+                Interaction(
+                    customer=customer,
+                    occurred_at=when,
+                    kind=kind,
+                    key=str(uuid4()),
+                    text="x",
+                )
+            )
+        Interaction.objects.bulk_create(rows)
+        mark({row.customer_id for row in rows})
+        return EmotionScore.objects.bulk_create(
+            EmotionScore(
+                interaction=row,
+                customer=row.customer,
+                occurred_at=row.occurred_at,
+                kind=kind,
+                families=mix.tobytes(),
+                weight=weight,
+                sentences=[["x", mix.tolist(), 1.0]],
+                analyzer="test",
+            )
+            for row, mix in zip(rows, mixes, strict=True)
         )

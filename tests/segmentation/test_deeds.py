@@ -112,15 +112,22 @@ def test_deeds_are_told_in_the_order_they_are_loaded(shop, did, at):
 
 
 @pytest.fixture
-def lively_shop(shop, did, at):
+def lively_shop(shop, at):
     """120 customers in trust or to the point; every third never comes by."""
     people = shop.add(120)
-    for n, one in enumerate(people):
-        for days_ago in (70, 30, 10):
-            family = "neutral" if n % 2 else "trust"
-            shop.read(one, at - timedelta(days=days_ago), family=family)
-        for visit in range(n % 3 * 4):
-            did(one, 3 + 5 * visit, "visit")
+    shop.read_all(
+        (one, at - timedelta(days=days_ago), "neutral" if n % 2 else "trust")
+        for n, one in enumerate(people)
+        for days_ago in (70, 30, 10)
+    )
+    visits = [
+        InteractionRow(
+            one.external_id, one.email, at - timedelta(days=3 + 5 * visit), "visit"
+        )
+        for n, one in enumerate(people)
+        for visit in range(n % 3 * 4)
+    ]
+    record_interactions(visits, source="test", at=at)
     refresh_segments(at=at)
     return people
 

@@ -45,10 +45,11 @@ DAY = timedelta(days=1)
 def sorted_shop(shop, at):
     """Thirty customers with three texts each, sorted; nothing new."""
     people = shop.add(30)
-    for n, person in enumerate(people):
-        for back in (5, 40, 90):
-            family = ("trust", "anger", "anxiety")[n % 3]
-            shop.read(person, at - back * DAY, family=family)
+    shop.read_all(
+        (person, at - back * DAY, ("trust", "anger", "anxiety")[n % 3])
+        for n, person in enumerate(people)
+        for back in (5, 40, 90)
+    )
     refresh_segments(at=at)
     return people
 

@@ -77,10 +77,11 @@ def killed_in(act, step, times, at):
 @pytest.fixture
 def sorted_shop(shop, at):
     people = shop.add(40)
-    for n, person in enumerate(people):
-        for back in (5, 40):
-            family = ("trust", "anger", "anxiety")[n % 3]
-            shop.read(person, at - back * DAY, family=family)
+    shop.read_all(
+        (person, at - back * DAY, ("trust", "anger", "anxiety")[n % 3])
+        for n, person in enumerate(people)
+        for back in (5, 40)
+    )
     refresh_segments(at=at)
     return people
 
@@ -93,13 +94,29 @@ def sorted_shop(shop, at):
         ("fold", "segmentation.folding.recount", 1),
         ("fold", "segmentation.folding._fold", 1),
         ("sort", "segmentation.news.sign", 1),
-        ("sort", "segmentation.services.write_profiles", 1),
-        ("sort", "segmentation.services.look_for_groups", 1),
-        ("sort", "segmentation.news.carry_over", 1),
-        ("sort", "segmentation.publishing._put_into_use", 1),
-        ("sort", "segmentation.publishing._publish", 1),
-        ("sort", "segmentation.history._insert", 1),
-        ("sort", "segmentation.news.drop_read", 1),
+        pytest.param(
+            *("sort", "segmentation.services.write_profiles", 1), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *("sort", "segmentation.services.look_for_groups", 1),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("sort", "segmentation.news.carry_over", 1), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *("sort", "segmentation.publishing._put_into_use", 1),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("sort", "segmentation.publishing._publish", 1), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *("sort", "segmentation.history._insert", 1), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *("sort", "segmentation.news.drop_read", 1), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_kill_at_any_step_loses_no_news_and_leaves_one_run(

@@ -257,14 +257,15 @@ def expected(rule, people, at):
     return {one.pk for one in people if holds(rule, one, at)}
 
 
-def test_three_hundred_rules_hold_for_whom_a_slow_reading_says(shop, at):
+@pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.slow)])
+def test_random_rules_hold_for_whom_a_slow_reading_says(shop, at, count):
     dice, people, seen = random.Random(11), everyone(), set()
-    for turn in range(300):
+    for turn in range(count):
         rule = random_group(dice)
         wanted = expected(rule, people, at)
         assert found(rule, at) == wanted, (turn, rule)
         seen.add(len(wanted))
-    assert len(seen) > 30  # the rules told customers apart
+    assert len(seen) > 20  # the rules told customers apart
 
 
 def every_condition(dice):
