@@ -47,6 +47,10 @@ GOALS: Final = {
 Figures = dict[str, float]
 
 
+class Failed(Exception):
+    """A process ended in an error; this is what it said."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--mails", type=int, default=2000)
@@ -128,8 +132,8 @@ class _Race:
         ]
         try:
             self._runs.setdefault(name, []).append(child(command, {}))
-        except subprocess.CalledProcessError as problem:
-            failed[name] = problem.stderr.strip().rpartition("\n")[2][:300]
+        except Failed as problem:
+            failed[name] = str(problem).rpartition("\n")[2][:300]
             del self._runs[name]
         shutil.rmtree(work)
 
@@ -141,10 +145,11 @@ def child(command: list[str], known: dict[str, str]) -> Any:
         command,
         cwd=Path(__file__).parent,
         env={**env, **known},
-        check=True,
         capture_output=True,
         text=True,
     )
+    if answer.returncode:
+        raise Failed(answer.stderr.strip()[-2000:] or answer.stdout.strip()[-2000:])
     return json.loads(answer.stdout.strip().rpartition("\n")[2])
 
 

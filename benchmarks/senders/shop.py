@@ -36,6 +36,8 @@ def environment(
         "ATTUNE_BASE_URL": "https://mail.shop.example",
         # Measured is the sending, not what a large send waits for at first.
         "ATTUNE_CANARY": "0",
+        # Each round sends from a copy, and a copy does not send by itself.
+        "ATTUNE_INSTANCE": "benchmark",
     }
     if provider in OPTIONS:
         url = {f"{provider.upper()}_API_URL": f"http://127.0.0.1:{ports['http']}/"}
