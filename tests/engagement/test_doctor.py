@@ -44,7 +44,7 @@ def test_a_new_shop_is_well_but_for_a_sender(found, now):
     states = {one.about: one.state for one in examine(at=now)}
     assert states.pop("engine") == "look"
     assert set(states.values()) == {"well"}
-    assert len(states) == 14
+    assert len(states) == 15
     EngineNode.objects.create(name="x", role="engine", started_at=now, last_seen=now)
     assert found("engine") == [("well", "A sender is running; sends to do: 0.")]
 
@@ -205,7 +205,7 @@ def test_the_command_prints_a_line_a_finding_and_ends_with_one_where_broken(sett
     out = StringIO()
     call_command("doctor", stdout=out)
     lines = out.getvalue().splitlines()
-    assert len(lines) == 15
+    assert len(lines) == 16
     assert lines[0].startswith("ok      settings")
     settings.BROKER_URL = "redis://127.0.0.1:9/0"
     out = StringIO()
