@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from campaigns.content.dialects import DIALECTS, mark_for, refuse_code, stencil
 from campaigns.content.problems import TemplateError
 from campaigns.content.render import fill, render
+from campaigns.sending.channels.calls import CALLS
 
 NAMES = pytest.mark.parametrize("name", list(DIALECTS))
 SIGNS = ["%", "%%", "%recipient.", "%recipient.s0%", "%unsubscribe_url%", "-s0-", "-"]
@@ -70,6 +71,11 @@ def test_text_that_a_provider_would_read_as_code_is_refused(name):
     refuse_code(name, "a { b } 100% {", "{ {")
     with pytest.raises(TemplateError, match="its own code"):
         refuse_code(name, "fine", "{{ x }}")
+
+
+def test_every_dialect_is_one_that_ten_thousand_customers_get_mail_in():
+    # tests/campaigns/sending/test_many.py mails them through each of these.
+    assert {*DIALECTS} <= {*CALLS}
 
 
 def test_others_read_nothing():
