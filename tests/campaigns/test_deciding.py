@@ -263,7 +263,7 @@ def test_every_reason_is_given_as_a_plain_list_says_in_random_shops(
     world, monkeypatch, settings, at
 ):
     reasons = Counter[str]()
-    for seed in range(8):
+    for seed in range(14):
         Message.objects.all().delete()
         Customer.objects.all().delete()
         reasons += compare(world, monkeypatch, settings, seed, 80, at)
