@@ -72,7 +72,7 @@ def limited(shop):
         sender=Sender.objects.get(),
         at_night=True,
     )
-    limits.set_limit("outbox", window="minute", most=120, at=now, by=by)
+    limits.set_limit("outbox", window="hour", most=120, at=now, by=by)
     limits.set_limit("outbox", window="hour", most=25, mailboxes="gmail", at=now, by=by)
     limits.set_limit(
         "outbox",
@@ -99,7 +99,7 @@ def test_limits_and_breaker_fit_every_screen_and_say_what_binds(
     watched = open_page(*screen)
     name = screen[2] if screen[2] == "dark" else str(screen[0])
     watched.go(f"/admin/campaigns/send/{limited.pk}/")
-    assert "at most 120 a minute" in watched.page.content()
+    assert "at most 120 an hour" in watched.page.content()
     watched.picture(f"limited_{name}")
     watched.go("/admin/campaigns/provider/")
     assert "At most 25 an hour to Gmail" in watched.page.content()
