@@ -44,7 +44,7 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def worker(self, *more: str, **env: str) -> subprocess.Popen[bytes]:
+    def worker(self, **env: str) -> subprocess.Popen[bytes]:
         queues = ",".join(self.queues)
         name = f"w{len(self.processes)}@{self.prefix}"
         return self.start(
@@ -57,7 +57,6 @@ class Cluster:
             "2",
             "--pool",
             "prefork",
-            *more,
             **env,
         )
 

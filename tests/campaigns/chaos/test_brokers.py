@@ -87,7 +87,11 @@ def test_a_pump_that_is_handed_out_again_while_it_runs_claims_nothing_twice(
     provider.delay_seconds = 1.2
     with OwnRedis() as broker:
         cluster = cluster_of(broker, app="tests.campaigns.chaos.impatient")
-        cluster.worker("--loglevel", "info", **provider.settings(timeout_seconds=5))
+        cluster.worker(
+            ATTUNE_MAILS_PER_CALL="2",
+            ATTUNE_LOG_LEVEL="INFO",  # Celery tells there what it received
+            **provider.settings(timeout_seconds=5),
+        )
         cluster.beat()
         state = cluster.wait_until(lambda state: state["send"] == "sent")
         cluster.stop()
