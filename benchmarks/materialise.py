@@ -34,6 +34,8 @@ def main() -> None:
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
         os.environ["ATTUNE_DATA_DIR"] = folder
         os.environ["ATTUNE_PROVIDER"] = "smtp"
+        # Written a second time, which no send that has a canary is.
+        os.environ["ATTUNE_CANARY"] = "0"
         import django
 
         django.setup()
