@@ -102,7 +102,10 @@ def test_a_worker_that_is_told_to_end_stops_after_the_batch_at_hand(cluster):
     """Forty mails of a third of a second, in batches; a pump would go on with all."""
     provider = Provider(delay_seconds=0.3)
     due_now(cluster.shop)
-    worker = cluster.worker(**provider.settings(timeout_seconds=5))
+    # One mail a call: otherwise the batches are out before the word to end comes.
+    worker = cluster.worker(
+        **provider.settings(timeout_seconds=5), ATTUNE_MAILS_PER_CALL="1"
+    )
     beat = cluster.beat()
     try:
         cluster.wait_until(lambda _: provider.ledger)

@@ -174,19 +174,23 @@ def _claim() -> dict[str, Any]:
 
 
 def _state() -> dict[str, Any]:
-    """Where every message is, and what the outbox holds, by public id."""
+    """Where every message is, and what the outbox holds, by public id.
+
+    The messages are read first: what they say was accepted by then is in the outbox,
+    while others go on sending.
+    """
     from django.conf import settings
 
     from campaigns.models import Batch, Message, Send
 
-    mails = sorted(path.name for path in Path(settings.OUTBOX_DIR).rglob("*.eml"))
     messages = Message.objects.order_by("pk").values_list("public_id", "state")
+    send = Send.objects.get()
     return {
-        "send": Send.objects.get().state,
-        "audience": Send.objects.get().audience_size,
+        "send": send.state,
+        "audience": send.audience_size,
         "messages": {str(public_id): state for public_id, state in messages},
         "batches": list(Batch.objects.values_list("state", flat=True)),
-        "outbox": mails,
+        "outbox": sorted(path.name for path in Path(settings.OUTBOX_DIR).rglob("*.eml")),
     }
 
 
