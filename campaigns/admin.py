@@ -9,14 +9,15 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from campaigns.forms import CampaignForm, StarterForm
-from campaigns.models import Campaign, EmailTemplate, Sender
+from campaigns.models import Campaign, EmailTemplate, Seed, Sender
 from campaigns.pages.counts import begin_count
 from campaigns.pages.sends import campaign_page
 from campaigns.pages.templates import template_page
+from campaigns.seed_models import SEEDS_MOST
 from campaigns.services import starter_template
 from customers.doors import shown_page
 from customers.templatetags.attune import moment
@@ -37,9 +38,20 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     pass
 
 
+class SeedInline(TabularInline):
+    """Mailboxes of the shop's own that get a copy of each tone."""
+
+    model = Seed
+    fields = ["address"]
+    extra = 1
+    max_num = SEEDS_MOST
+    verbose_name_plural = "Seeds: mailboxes of your own that get a copy of each tone"
+
+
 @admin.register(Sender)
 class SenderAdmin(ModelAdmin):
     list_display = ["shop_name", "from_name", "from_address"]
+    inlines = [SeedInline]
 
 
 @admin.register(EmailTemplate)

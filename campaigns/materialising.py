@@ -23,7 +23,7 @@ from campaigns.audience import (
 from campaigns.batching import Batching, Share
 from campaigns.local_time import first_instant, local_instant
 from campaigns.models import Message, Send, new_public_ids
-from campaigns.sending import canary, instance
+from campaigns.sending import canary, instance, seeding
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import expiry, leave_times, zone_of
 from campaigns.topping_up import known_mailboxes, newcomers
@@ -214,3 +214,4 @@ def _complete(send: Send, *, at: datetime) -> None:
     send.state, send.prepared_at = Send.State.SENDING, at
     send.save(update_fields=["state", "prepared_at"])
     canary.begin(send)
+    seeding.begin(send, at=at)

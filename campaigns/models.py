@@ -21,6 +21,8 @@ from campaigns.provider_models import Breaker as Breaker
 from campaigns.provider_models import ProviderNote as ProviderNote
 from campaigns.provider_models import RateLimit as RateLimit
 from campaigns.rest_day_models import RestDay as RestDay
+from campaigns.seed_models import Seed as Seed
+from campaigns.seed_models import SeedMail as SeedMail
 from customers.models import Customer
 from segmentation.models import RuleSegment, SegmentationRun
 

@@ -74,6 +74,13 @@ def facts_about(
     return facts
 
 
+def facts_of_nobody() -> Facts:
+    """Of somebody of whom nothing is known: every default of the words stands in."""
+    names = ("first_name", "last_name", "full_name", "language", "country")
+    nothing = {"customer": names, "last_order": ("product", "date")}
+    return Facts({key: dict.fromkeys(values) for key, values in nothing.items()})
+
+
 def _last_orders(ids: list[int]) -> dict[int, dict[str, Any]]:
     rows = (
         Interaction.objects.filter(customer_id__in=ids, kind=Interaction.Kind.ORDER)

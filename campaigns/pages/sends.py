@@ -27,7 +27,7 @@ from campaigns.content.designs import TONES
 from campaigns.counting import left_out_names, names_left_out, plan_now
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
-from campaigns.models import Campaign, Message, RestDay, Send
+from campaigns.models import Campaign, Message, RestDay, SeedMail, Send
 from campaigns.pages import number_in
 from campaigns.pages.counts import count_context
 from campaigns.services import (
@@ -95,6 +95,7 @@ def campaign_page(
         ),
         segments=_segments(found),
         sends=campaign.sends.all()[:10],
+        seeds=campaign.sender.seeds.all(),
         quiet=quiet_hours(frozen_times(campaign)),
         rests=_rests(campaign),
         form=form or ScheduleForm(initial={"newest_known": newest.pk if newest else 0}),
@@ -208,9 +209,19 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         refused=refused_by_mistake(shown).count(),
         rules=_rules(*rules_of_send(shown)),
         top_ups=shown.top_ups.order_by("pk"),
+        copies=_copies(shown),
         can_top_up=shown.state == Send.State.SENT,
         **_live(shown, at=timezone.now()),
     )
+
+
+def _copies(shown: Send) -> list[tuple[str, str, SeedMail]]:
+    """Seed, tone and what came of its copy."""
+    rows = shown.seed_mails.select_related("variant").order_by("address", "pk")
+    return [
+        (row.address, TONE_LABELS.get(row.variant.tone, row.variant.tone), row)
+        for row in rows
+    ]
 
 
 @require_safe

@@ -30,7 +30,7 @@ from campaigns.materialising import (
     materialise,
 )
 from campaigns.models import Batch, EngineNode, Send
-from campaigns.sending import frequency, instance, keeping, ledger
+from campaigns.sending import frequency, instance, keeping, ledger, seeding
 from campaigns.sending.breaker import LANES
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
@@ -116,6 +116,7 @@ def wind_up(*, at: datetime) -> list[int]:
     ended = ledger.finish_sends(now=at)
     frequency.forget_old(at=at)
     keeping.forget_old(at=at)
+    seeding.sweep(at=at)
     count_under_way(at=at)
     searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
     return ended
@@ -178,11 +179,12 @@ def prepare(send_id: int, *, at: datetime, until: float) -> bool:
 
 
 def work_waits(lane: str, *, at: datetime) -> int:
-    """How many batches of this lane could be claimed, or calls repeated, now."""
+    """How many batches of this lane could be claimed, calls repeated, or copies sent to
+    seeds, now."""
     batches = Batch.objects.filter(
         lane=lane, state=Batch.State.WAITING, paused=False, not_before__lte=at
     ).count()
-    return batches + keeping.due(lane, at=at)
+    return batches + keeping.due(lane, at=at) + seeding.due(lane, at=at).count()
 
 
 def pump(
@@ -203,6 +205,7 @@ def pump(
         if repeated is None:
             break
         outcomes.append(repeated)
+    seeding.send_due(lane, clock=clock, until=until, stopping=stopping)
     while time.monotonic() < until and not stopping():
         outcome = deliver_next_batch(lane, now=clock())
         if outcome is None:

@@ -119,6 +119,16 @@ def take(claim: Claim, provider: str, *, now: datetime) -> Grant:
     return grant
 
 
+def take_one(provider: str, campaign_id: int, address: str, *, now: datetime) -> bool:
+    """Take of the limits what one mail outside a batch needs; False: it waits."""
+    with transaction.atomic():
+        limits = _locked(provider, campaign_id)
+        grant, _ = _share_out(limits, [(0, address)], now=now)
+        for limit in limits if grant.may else ():
+            limit.save(update_fields=["slots"])
+    return bool(grant.may)
+
+
 def give_back(grant: Grant, *, now: datetime) -> None:
     """What was taken for mails that did not leave is there for others."""
     out = set(

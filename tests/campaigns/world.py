@@ -190,7 +190,9 @@ def _state() -> dict[str, Any]:
         "audience": send.audience_size,
         "messages": {str(public_id): state for public_id, state in messages},
         "batches": list(Batch.objects.values_list("state", flat=True)),
-        "outbox": sorted(path.name for path in Path(settings.OUTBOX_DIR).rglob("*.eml")),
+        "outbox": sorted(
+            path.name for path in Path(settings.OUTBOX_DIR).rglob("*.eml")
+        ),
     }
 
 
