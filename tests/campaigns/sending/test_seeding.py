@@ -19,13 +19,14 @@ SEED = "look@ours.example"
 
 @pytest.fixture
 def seed(campaign):
+    """With it the campaign has three tones, whoever its customers are."""
+    campaign.neutral_share = 0.0
+    campaign.save()
     return Seed.objects.create(sender=campaign.sender, address=SEED)
 
 
 @pytest.fixture
 def send(world, campaign, seed, at):
-    campaign.neutral_share = 0.0
-    campaign.save()
     world.add_customers(30)
     return schedule_send(campaign, scheduled_at=at, at=at)
 
