@@ -309,6 +309,11 @@ class Batch(models.Model):
     def __str__(self) -> str:
         return f"batch {self.pk} of send {self.send_id}"
 
+    def states(self) -> set[str]:
+        """Those of its messages."""
+        messages = self.messages.order_by()
+        return set(messages.values_list("state", flat=True).distinct())
+
 
 class Message(models.Model):
     """One email: one row per (send, customer), also for those left out."""

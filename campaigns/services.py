@@ -236,11 +236,13 @@ def _settle_accepted(public_id: int, *, at: datetime, detail: str) -> bool:
     changed = Message.objects.filter(proven, pk=message.pk).update(
         state=Message.State.ACCEPTED, reason="", detail=detail[:200], settled_at=at
     )
-    if batch is not None and batch.state == Batch.State.IN_DOUBT:
-        doubts = batch.messages.filter(state=Message.State.IN_DOUBT)
-        if not doubts.exists():
-            batch.state = Batch.State.DONE
-            batch.save(update_fields=["state"])
+    if (
+        batch is not None
+        and batch.state == Batch.State.IN_DOUBT
+        and Message.State.IN_DOUBT not in batch.states()
+    ):
+        batch.state = Batch.State.DONE
+        batch.save(update_fields=["state"])
     return bool(changed)
 
 

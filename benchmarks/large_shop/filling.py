@@ -27,6 +27,7 @@ KINDS = ("ticket", "review", "survey", "reply", "chat")
 RATED = (1, 2)  # reviews and surveys come with one to five stars
 OBJECTED, DISAGREEING, MATTERS = 0.001, 0.002, 0.0002
 CLICKED = 0.05
+MAILS_A_BATCH = 500
 # Of tickets; hours until the answer, on average. 9 in 100 come after the promised 48.
 ANSWERED, HOURS_TO_ANSWER = 0.9, 20.0
 # What is done without a word, times a customer and year.
@@ -294,7 +295,7 @@ def _deeds(
 
 def _a_send(truth: Any, random: np.random.Generator, *, at: datetime) -> None:
     """Two campaigns; one of them went to everybody, and reports came back."""
-    from campaigns.models import Campaign, Message, Send
+    from campaigns.models import Batch, Campaign, Message, Send, SendVariant
     from engagement.models import MessageEngagement, TrackingEvent
     from segmentation.clustering.anchors import SEGMENTS
     from segmentation.models import Segment
@@ -314,12 +315,22 @@ def _a_send(truth: Any, random: np.random.Generator, *, at: datetime) -> None:
         finished_at=at - timedelta(days=20),
         audience_size=len(truth),
     )
+    words = SendVariant.objects.create(send=sent, tone="neutral", compiled={})
+    first = Batch.objects.bulk_create(
+        Batch(
+            send=sent,
+            variant=words,
+            state=Batch.State.DONE,
+            not_before=sent.scheduled_at,
+        )
+        for _ in range(0, len(truth), MAILS_A_BATCH)
+    )[0].pk
     tones = dict(Segment.objects.values_list("key", "tone"))
     left = as_stored(np.array([sent.scheduled_at.replace(tzinfo=None)], "M8"))[0]
     clicked = random.random(len(truth)) < CLICKED
     message = (
         "id send_id customer_id public_id state reason detail address_wire segment_key "
-        "tone arm provider_message_id handed_over_at settled_at"
+        "tone arm provider_message_id handed_over_at settled_at batch_id"
     ).split()
     event = (
         "message_id event_type occurred_at recorded_at dedupe_key provider verdict "
@@ -335,7 +346,7 @@ def _a_send(truth: Any, random: np.random.Generator, *, at: datetime) -> None:
                 (
                     pk, sent.pk, pk, pk, "accepted", "", "", f"a{pk}@example.com", key,
                     tones[key], "neutral" if pk % 5 == 0 else "fitting", f"p{pk}", left,
-                    left,
+                    left, first + (pk - 1) // MAILS_A_BATCH,
                 )
                 for pk, key in zip(ids, keys, strict=True)
             ),

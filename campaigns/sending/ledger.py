@@ -353,7 +353,8 @@ def close_batch(batch: Batch, *, now: datetime, wait_seconds: float = 0.0) -> No
     """Put the batch where its messages say: waiting, in doubt or done."""
     batch.owner, batch.lease_until, batch.outcome_at = "", None, now
     state = Send.objects.values_list("state", flat=True).get(pk=batch.send_id)
-    waits = batch.messages.filter(state=Message.State.WAITING).exists()
+    states = batch.states()
+    waits = Message.State.WAITING in states
     if waits and state == Send.State.CANCELLED:
         batch.save()
         cancel_waiting(batch, now=now)
@@ -361,7 +362,7 @@ def close_batch(batch: Batch, *, now: datetime, wait_seconds: float = 0.0) -> No
     if waits:
         batch.state = Batch.State.WAITING
         batch.not_before = now + timedelta(seconds=wait_seconds)
-    elif batch.messages.filter(state=Message.State.IN_DOUBT).exists():
+    elif Message.State.IN_DOUBT in states:
         batch.state = Batch.State.IN_DOUBT
     elif batch.state != Batch.State.CANCELLED:
         batch.state = Batch.State.DONE

@@ -233,7 +233,7 @@ class _Delivery:
             if state != Send.State.SENDING:
                 return False  # it is given back where the intent would be written
             self.outcome.left_out += ledger.put_off(batch, later, now=now)
-            waits = batch.messages.filter(state=Message.State.WAITING).exists()
+            waits = Message.State.WAITING in batch.states()
             if not waits:
                 ledger.close_batch(batch, now=now)
         return not waits
