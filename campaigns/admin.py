@@ -44,6 +44,7 @@ class SeedInline(TabularInline):
     model = Seed
     fields = ["address"]
     extra = 1
+    hide_title = True
     max_num = SEEDS_MOST
     verbose_name_plural = "Seeds: mailboxes of your own that get a copy of each tone"
 

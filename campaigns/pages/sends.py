@@ -27,7 +27,7 @@ from campaigns.content.designs import TONES
 from campaigns.counting import left_out_names, names_left_out, plan_now
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
-from campaigns.models import Campaign, Message, RestDay, SeedMail, Send
+from campaigns.models import Campaign, Message, RestDay, Send
 from campaigns.pages import number_in
 from campaigns.pages.counts import count_context
 from campaigns.services import (
@@ -215,12 +215,17 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def _copies(shown: Send) -> list[tuple[str, str, SeedMail]]:
-    """Seed, tone and what came of its copy."""
+def _copies(shown: Send) -> list[tuple[str, list[tuple[str, str, list[str]]]]]:
+    """By seed: what came of its copies, why, and of which tones."""
+    found: dict[str, dict[tuple[str, str], list[str]]] = {}
     rows = shown.seed_mails.select_related("variant").order_by("address", "pk")
+    for row in rows:
+        outcome = (row.get_state_display(), row.reason)
+        tones = found.setdefault(row.address, {}).setdefault(outcome, [])
+        tones.append(TONE_LABELS.get(row.variant.tone, row.variant.tone))
     return [
-        (row.address, TONE_LABELS.get(row.variant.tone, row.variant.tone), row)
-        for row in rows
+        (address, [(*outcome, sorted(tones)) for outcome, tones in outcomes.items()])
+        for address, outcomes in found.items()
     ]
 
 
