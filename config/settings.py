@@ -84,7 +84,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": (
             "PRAGMA journal_mode=WAL;"
             "PRAGMA synchronous=NORMAL;"
-            "PRAGMA mmap_size=134217728;"
+            "PRAGMA mmap_size=67108864;"
             "PRAGMA cache_size=-65536;"
         ),
     }
