@@ -41,6 +41,10 @@ OPEN_BATCHES: Final = (
     Batch.State.CLAIMED,
     Batch.State.HANDING_OVER,
 )
+# A send of which something may still leave; one that was sent has copies and calls in
+# doubt left.
+GOES_ON: Final = (Send.State.SENDING, Send.State.SENT)
+DIED: Final = "the process ended while handing over"
 CAN_PAUSE: Final = (Send.State.SCHEDULED, Send.State.PREPARING, Send.State.SENDING)
 OPEN_MESSAGES: Final = (Message.State.WAITING, Message.State.HANDING_OVER)
 
@@ -419,7 +423,7 @@ def sweep(*, now: datetime) -> tuple[int, int]:
             )
             if lost:
                 batch.outcome = "in_doubt"
-                batch.outcome_detail = "the process ended while handing over"
+                batch.outcome_detail = DIED
             close_batch(batch, now=now)
             doubts += lost
             given_back += batch.state == Batch.State.WAITING

@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 MOST_TRIES: Final = 6
 # From looking at it to its bytes.
 SPARE_SECONDS: Final = 5.0
-_GO_ON: Final = (Send.State.SENDING, Send.State.SENT)
 
 
 class _May(Enum):
@@ -119,7 +118,7 @@ def _may(call: KeptCall, *, now: datetime, seconds: float) -> _May:
             people, purpose=purpose, at=now
         ):
             return _May.NO
-        if send.state not in _GO_ON:
+        if send.state not in ledger.GOES_ON:
             return _May.LATER
         later, _ = ledger.who_waits(
             Claim(batch.pk, batch.fence, send.pk),

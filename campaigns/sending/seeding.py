@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -30,7 +30,7 @@ from campaigns.models import (
 )
 from campaigns.rendering import facts_about, facts_of_nobody, frozen_variant
 from campaigns.seed_models import SEEDS_MOST
-from campaigns.sending import breaker, crashpoints, limits
+from campaigns.sending import breaker, crashpoints, ledger, limits
 from campaigns.sending.channels import (
     Busy,
     Envelope,
@@ -46,16 +46,12 @@ from customers.errors import InvalidAddress
 from customers.models import Consent, Customer
 from customers.services import is_suppressed, marketing_basis
 
-if TYPE_CHECKING:
-    from campaigns.content.render import CompiledVariant
-
 log = logging.getLogger(__name__)
 
 TRIES_MOST: Final = 5
 WAIT_LEAST: Final = timedelta(minutes=1)
 # No answer takes so long: whoever handed it over is dead.
 DEAD_AFTER: Final = timedelta(minutes=15)
-_GOES_ON: Final = (Send.State.SENDING, Send.State.SENT)
 _OPEN: Final = (SeedMail.State.WAITING, SeedMail.State.HANDING_OVER)
 
 
@@ -97,7 +93,7 @@ def due(lane: str, *, at: datetime) -> QuerySet[SeedMail]:
         lane=lane,
         state=SeedMail.State.WAITING,
         at__lte=at,
-        send__state__in=_GOES_ON,
+        send__state__in=ledger.GOES_ON,
     )
 
 
@@ -123,7 +119,7 @@ def sweep(*, at: datetime) -> None:
     if not still.exists():
         return
     still.filter(state=SeedMail.State.HANDING_OVER, at__lt=at - DEAD_AFTER).update(
-        state=SeedMail.State.IN_DOUBT, reason="the process ended while handing over"
+        state=SeedMail.State.IN_DOUBT, reason=ledger.DIED
     )
     waiting = still.filter(state=SeedMail.State.WAITING)
     waiting.filter(send__state=Send.State.CANCELLED).update(
@@ -195,7 +191,7 @@ def _compose(copy: SeedMail, lane: Lane, *, now: datetime) -> Outgoing | None:
         if promotion and basis == Consent.Basis.WITHDRAWN:
             return None
         data = facts_about([customer.pk])[customer.pk].data
-    variant: CompiledVariant = frozen_variant(copy.variant_id, copy.send.content_hash)
+    variant = frozen_variant(copy.variant_id, copy.send.content_hash)
     envelope = Envelope(0, 0, 0, 0, address_wire(copy.address))
     context = RecipientContext(data=data, links=InertLinks())
     return lane.channel.compose(envelope, variant, context)
@@ -206,7 +202,7 @@ def _intend(copy: SeedMail, *, now: datetime) -> bool:
     with transaction.atomic():
         return bool(
             SeedMail.objects.filter(
-                pk=copy.pk, state=SeedMail.State.WAITING, send__state__in=_GOES_ON
+                pk=copy.pk, state=SeedMail.State.WAITING, send__state__in=ledger.GOES_ON
             ).update(
                 state=SeedMail.State.HANDING_OVER,
                 at=now,
