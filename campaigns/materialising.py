@@ -11,23 +11,14 @@ import numpy as np
 from django.conf import settings
 from django.db import transaction
 
-from campaigns.audience import (
-    Audience,
-    LeftOut,
-    Place,
-    Recipient,
-    decide,
-    next_chunk,
-    plan_of_send,
-)
+from campaigns.audience import Audience, LeftOut, Place, Recipient
 from campaigns.batching import Batching, Share
+from campaigns.deciding import Ranges
 from campaigns.local_time import first_instant, local_instant
 from campaigns.models import Message, Send, new_public_ids
-from campaigns.sending import canary, instance, seeding
+from campaigns.sending import canary, crashpoints, instance, seeding
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import expiry, leave_times, zone_of
-from campaigns.topping_up import known_mailboxes, newcomers
-from customers.models import Customer
 from customers.querysets import around
 from segmentation.bulk_rows import add_missing_rows, instant
 
@@ -79,53 +70,51 @@ def materialise(send: Send, *, at: datetime, until: float | None = None) -> bool
     By ranges of customer ids, each range one transaction with its place in the send's
     row, so that a crash repeats nothing. until: stop at this time.monotonic().
     """
-    batching = Batching(batch_size_of(settings.PROVIDER))
-    while True:
-        if _prepare_chunk(send.pk, batching, at=at):
-            send.refresh_from_db()
-            return send.prepared_at is not None
-        if until is not None and monotonic() >= until:
-            return False
+    batching, instants = Batching(batch_size_of(settings.PROVIDER)), _Instants(send)
+    ranges = Ranges(send, size=CUSTOMERS_A_CHUNK, at=at, too_late=instants.too_late)
+    with ranges:
+        while True:
+            if _write_next(send.pk, ranges, batching, instants, at=at, until=until):
+                send.refresh_from_db()
+                return send.prepared_at is not None
+            if _is_over(until):
+                return False
 
 
-def _prepare_chunk(send_id: int, batching: Batching, *, at: datetime) -> bool:
+def _is_over(until: float | None) -> bool:
+    return until is not None and monotonic() >= until
+
+
+def _write_next(
+    send_id: int,
+    ranges: Ranges,
+    batching: Batching,
+    instants: "_Instants",
+    *,
+    at: datetime,
+    until: float | None,
+) -> bool:
     """One range of customers; True when there is nothing (more) to do."""
     with transaction.atomic():
         send = Send.objects.select_for_update().get(pk=send_id)
         if send.state != Send.State.PREPARING:
             return True
-        customers = next_chunk(after=send.prepared_up_to, size=CUSTOMERS_A_CHUNK)
-        if not customers:
+        decided = ranges.take(after=send.prepared_up_to)
+        if decided.last is None:
             _complete(send, at=at)
             return True
-        instants = _Instants(send)
-        audience = decide(
-            plan_of_send(send),
-            newcomers(send, customers) if send.tops_up_id else customers,
-            at=at,
-            taken=lambda keys: _reached(send, keys, before=customers[0].pk),
-            too_late=instants.too_late,
-        )
+        if not _is_over(until):
+            ranges.look_ahead(decided)
         batching.follow(send)
-        batches = batching.place(send, _shares(send, audience, instants))
-        _write(send, audience, batches, at=at)
-        send.prepared_up_to = customers[-1].pk
-        send.audience_size += len(audience)
+        batches = batching.place(send, _shares(send, decided.audience, instants))
+        _write(send, decided.audience, batches, at=at)
+        send.prepared_up_to = decided.last
+        send.audience_size += len(decided.audience)
         send.save(update_fields=["prepared_up_to", "audience_size"])
+        crashpoints.reached(crashpoints.INSIDE_RANGE)
+    crashpoints.reached(crashpoints.AFTER_RANGE)
     batching.committed(send)
     return False
-
-
-def _reached(send: Send, keys: set[str], *, before: int) -> set[str]:
-    """Which of these mailboxes an earlier range reaches, one before this id, or what
-    is topped up has."""
-    known = known_mailboxes(send, keys) if send.tops_up_id else set[str]()
-    earlier = Customer.objects.filter(address_key__one_of=keys, pk__lt=before)
-    shared = dict(earlier.order_by().values_list("pk", "address_key"))
-    there = Message.objects.filter(around(shared), send=send)
-    mailed = there.exclude(state=Message.State.LEFT_OUT)
-    ids = mailed.values_list("customer_id", flat=True)
-    return known | {shared[pk] for pk in ids if pk in shared}
 
 
 def _shares(

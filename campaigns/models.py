@@ -387,6 +387,12 @@ class Message(models.Model):
                 condition=models.Q(state="in_doubt"),
                 name="messages_in_doubt",
             ),
+            # The same, and a send's page asks for them.
+            models.Index(
+                fields=["state", "send"],
+                condition=models.Q(state="failed"),
+                name="messages_failed",
+            ),
             # Nobody is asked for by a name that they do not have yet.
             models.Index(
                 fields=["provider_message_id"],

@@ -73,12 +73,14 @@ def count_under_way(*, at: datetime) -> int:
 def messages_by_state(sends: list[Send]) -> QuerySet[Any]:
     """Send, state, how many: by an index that has both, no message is looked at."""
     found = Message.objects.filter(send__in=sends)
-    return found.values_list("send", "state").annotate(n=Count("pk")).order_by()
+    return found.values_list("send", "state").annotate(n=Count("*")).order_by()
 
 
 def states_of(send: Send) -> Counter[str]:
     """Its messages by state, now."""
-    return Counter({state: n for _, state, n in messages_by_state([send])})
+    # Of this send alone: with the send in the grouping it takes half as long again.
+    found = Message.objects.filter(send=send).order_by()
+    return Counter(dict(found.values_list("state").annotate(n=Count("*"))))
 
 
 def _count(send: Send, *, at: datetime) -> None:

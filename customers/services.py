@@ -9,7 +9,7 @@ from time import monotonic
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from customers.addresses import address_hash, address_key
+from customers.addresses import address_hash, address_key, hash_of_key
 from customers.intake import Intake, latest_marketing, refusal, under_kept_ids
 from customers.models import Consent, Customer, ImportRun, Interaction, Suppression
 from customers.news import tell_changed
@@ -227,7 +227,7 @@ def suppress(
 
 def suppressed_keys(emails: Iterable[str]) -> set[str]:
     """Which of these addresses must not be mailed, as address keys."""
-    keys = {address_hash(email): address_key(email) for email in emails}
+    keys = {hash_of_key(key): key for key in map(address_key, emails)}
     waiting = iter(keys)
     found: set[str] = set()
     while part := list(islice(waiting, HASHES_A_QUESTION)):

@@ -150,6 +150,7 @@ def _customers(count: int, random: np.random.Generator, *, at: datetime) -> None
 def add_news(texts: int, *, at: datetime) -> int:
     """So many texts of the last day, read and marked as scoring does; of how many."""
     from customers.models import Customer, Interaction
+    from segmentation.models import ReadingMark
     from segmentation.news import mark
 
     random = np.random.default_rng(SEED + 1)
@@ -166,6 +167,8 @@ def add_news(texts: int, *, at: datetime) -> int:
         rating=np.full(n, 3.0),
     )
     _texts(written, random, at=at, after=Interaction.objects.latest("pk").pk)
+    newest = Interaction.objects.latest("pk").pk
+    ReadingMark.objects.filter(pk=1).update(reading_at=newest)
     who = np.unique(written.customer).tolist()
     mark(who)
     return len(who)

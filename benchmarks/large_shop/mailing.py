@@ -37,14 +37,14 @@ def write_audience() -> dict[str, Any]:
     campaign = Campaign.objects.earliest("pk")
     send = launch_send(schedule_send(campaign, scheduled_at=at, at=at), at=at)
     ranges: list[float] = []
-    prepare = materialising._prepare_chunk
+    prepare = materialising._write_next
 
     def timed(*given: Any, **named: Any) -> bool:
         taken = take(lambda: prepare(*given, **named))
         ranges.append(taken.seconds)
         return bool(taken.result)
 
-    materialising._prepare_chunk = timed
+    materialising._write_next = timed
     found = measured(lambda: materialise(send, at=at))
     send.refresh_from_db()
     states = Counter(send.messages.values_list("state", flat=True).iterator())

@@ -13,6 +13,9 @@ AFTER_INTENT: Final = "after_intent"
 AFTER_ACCEPT: Final = "after_accept"
 INSIDE_OUTCOME: Final = "inside_outcome"
 POINTS: Final = (AFTER_CLAIM, AFTER_INTENT, AFTER_ACCEPT, INSIDE_OUTCOME)
+# While the audience is written: before a range of it is committed, and after.
+INSIDE_RANGE: Final = "inside_range"
+AFTER_RANGE: Final = "after_range"
 
 _passed = 0
 

@@ -29,10 +29,16 @@ STATISTICS: Final = 1000
 _PLAIN: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\%_"})
 
 
-def found(
-    customers: CustomerQuerySet, words: list[str], connection: Any
-) -> CustomerQuerySet:
-    return compared(customers, map(_pattern, words))
+class Found:
+    """Whoever has all these words; in which way they are come by is the planner's."""
+
+    are_listed = False
+
+    def __init__(self, words: list[str], connection: Any) -> None:
+        self._patterns = list(map(_pattern, words))
+
+    def among(self, customers: CustomerQuerySet) -> CustomerQuerySet:
+        return compared(customers, self._patterns)
 
 
 def _pattern(word: str) -> str:

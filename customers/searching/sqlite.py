@@ -70,32 +70,42 @@ _TRIGGERS: Final = {
 }
 
 
-def found(
-    customers: CustomerQuerySet, words: list[str], connection: Any
-) -> CustomerQuerySet:
-    patterns = list(map(_pattern, words))
-    if not _is_there(connection):
-        return compared(customers, patterns)
-    with connection.cursor() as cursor:
-        # First: who is taken in meanwhile is found twice then, not left out.
-        cursor.execute(f"SELECT coalesce({_LAST}, 0)")
-        last = cursor.fetchone()[0]
-        cursor.execute(
-            f"SELECT rowid FROM {NAME} WHERE {NAME} MATCH %s LIMIT {COMMON}",  # noqa: S608
-            [" AND ".join(map(_phrase, words))],
+class Found:
+    """Whoever has all these words, looked up in the index once."""
+
+    def __init__(self, words: list[str], connection: Any) -> None:
+        self._patterns = list(map(_pattern, words))
+        self._ids: list[int] | None = None
+        if not _is_there(connection):
+            return
+        with connection.cursor() as cursor:
+            # First: who is taken in meanwhile is found twice then, not left out.
+            cursor.execute(f"SELECT coalesce({_LAST}, 0)")
+            self._last = cursor.fetchone()[0]
+            cursor.execute(
+                f"SELECT rowid FROM {NAME} WHERE {NAME} MATCH %s LIMIT {COMMON}",  # noqa: S608
+                [" AND ".join(map(_phrase, words))],
+            )
+            ids = [pk for (pk,) in cursor.fetchall()]
+        if len(ids) < COMMON:
+            self._ids = ids
+
+    @property
+    def are_listed(self) -> bool:
+        return self._ids is not None
+
+    def among(self, customers: CustomerQuerySet) -> CustomerQuerySet:
+        if self._ids is None:
+            return compared(customers, self._patterns)
+        # As a list: the page asks for its keys, then for its rows.
+        globs = f"AND {sqlite_text()} GLOB %s " * len(self._patterns)
+        return customers.filter(
+            pk__in=RawSQL(  # noqa: S611  what was typed is bound
+                f"SELECT value FROM json_each(%s) UNION ALL "  # noqa: S608
+                f"SELECT id FROM {TABLE} WHERE id > %s {globs}",
+                [json.dumps(self._ids), self._last, *self._patterns],
+            )
         )
-        ids = [pk for (pk,) in cursor.fetchall()]
-    if len(ids) == COMMON:
-        return compared(customers, patterns)
-    # As a list: the page asks for its keys, then for its rows.
-    globs = f"AND {sqlite_text()} GLOB %s " * len(patterns)
-    return customers.filter(
-        pk__in=RawSQL(  # noqa: S611  what was typed is bound
-            f"SELECT value FROM json_each(%s) UNION ALL "  # noqa: S608
-            f"SELECT id FROM {TABLE} WHERE id > %s {globs}",
-            [json.dumps(ids), last, *patterns],
-        )
-    )
 
 
 def _phrase(word: str) -> str:

@@ -1,6 +1,6 @@
 """How one customer's profile went over time: what a fold at each moment would give."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
@@ -9,6 +9,7 @@ import numpy as np
 
 from segmentation.profile.decay import (
     FAST_DAYS,
+    PEAK_DAYS,
     SLOW_DAYS,
     ProfileSums,
     decay,
@@ -85,13 +86,24 @@ def course_of(texts: Texts, ages: FloatArray) -> Course:
     new_valence = np.bincount(
         texts_of_rows.customer, fast * texts_of_rows.valence, minlength=len(ages)
     )
-    rows, valence = [_row(new, 0)], [float(new_valence[0])]
-    for k in range(1, len(ages)):
-        days = float(ages[k - 1] - ages[k])
-        rows.append(rows[-1].advance(days).plus(_row(new, k)))
-        faded = float(decay(days, half_life_days=FAST_DAYS))
-        valence.append(valence[-1] * faded + float(new_valence[k]))
-    return Course(_stacked(rows), np.array(valence))
+    # From the moment of each column to that of each row, in days; none goes back.
+    gaps = np.maximum(ages[None, :] - ages[:, None], 0.0)
+    heard = np.tri(len(ages))
+    slow = heard * decay(gaps, half_life_days=SLOW_DAYS)
+    quick = heard * decay(gaps, half_life_days=FAST_DAYS)
+    peaks = heard * decay(gaps, half_life_days=PEAK_DAYS) * new.peak
+    sums = ProfileSums(
+        weight=slow @ new.weight,
+        weight_sq=slow**2 @ new.weight_sq,
+        families=slow @ new.families,
+        valence=slow @ new.valence,
+        valence_sq=slow @ new.valence_sq,
+        fast_weight=quick @ new.fast_weight,
+        fast_families=quick @ new.fast_families,
+        peak=peaks.max(axis=1),
+        texts=np.cumsum(new.texts),
+    )
+    return Course(sums, quick @ new_valence)
 
 
 def _as_rows(
@@ -111,21 +123,6 @@ def _as_rows(
         valence=texts.valence[inside],
     )
     return of_rows, of_rows.weight * decay(age, half_life_days=FAST_DAYS)
-
-
-def _row(sums: ProfileSums, k: int) -> ProfileSums:
-    return ProfileSums(
-        **{field.name: getattr(sums, field.name)[k : k + 1] for field in fields(sums)}
-    )
-
-
-def _stacked(rows: list[ProfileSums]) -> ProfileSums:
-    return ProfileSums(
-        **{
-            field.name: np.concatenate([getattr(row, field.name) for row in rows])
-            for field in fields(ProfileSums)
-        }
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,20 @@
+import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
 
-from campaigns import materialising
+from campaigns import deciding, materialising
 from campaigns.materialising import due_at, launch_send, materialise
-from campaigns.models import Batch, Message, Send
+from campaigns.models import Batch, Message, Send, Variant
+from campaigns.sending.protocol import deliver_next_batch
 from campaigns.services import pause_send, resume_send, schedule_send
 from customers.models import Customer
 from customers.services import suppress
+from segmentation.models import Membership, Segment, SegmentationRun
+from segmentation.rule_segments import change_rule, create_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +80,59 @@ def test_two_with_one_mailbox_in_two_ranges_get_one_mail(
     assert send.messages.count() == 20
 
 
+@pytest.mark.django_db(transaction=True)
+def test_two_with_one_mailbox_get_one_mail_while_the_next_range_is_decided_ahead(
+    world, campaign, at, small_chunks, monkeypatch
+):
+    people = world.add_customers(40)
+    # Within a range, in the one after it, and three ranges later.
+    same = {1: 0, 8: 6, 20: 13, 39: 13}
+    for one, other in same.items():
+        Customer.objects.filter(pk=people[one].pk).update(
+            email=f"Person{other}@example.com", address_key=people[other].address_key
+        )
+    ahead = []
+    decide = deciding.decide
+    monkeypatch.setattr(
+        deciding,
+        "decide",
+        lambda *args, **more: (
+            ahead.append(threading.current_thread() is not threading.main_thread())
+            or decide(*args, **more)
+        ),
+    )
+    send = world.prepared_send(campaign)
+    out = send.messages.filter(state="left_out")
+    assert dict(out.values_list("customer_id", "reason")) == {
+        people[one].pk: "duplicate_address" for one in same
+    }
+    assert send.messages.count() == send.audience_size == 40
+    on_server = connection.vendor == "postgresql"
+    assert ahead == [False] + [on_server] * 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_trouble_in_deciding_ahead_is_told_and_the_rest_is_written_later(
+    world, campaign, at, small_chunks, monkeypatch
+):
+    world.add_customers(20)
+    send = launch_send(schedule_send(campaign, scheduled_at=at, at=at), at=at)
+    asked, next_chunk = [], deciding.next_chunk
+
+    def failing(**more):
+        asked.append(more)
+        if len(asked) == 2:
+            raise OperationalError("the server is gone")
+        return next_chunk(**more)
+
+    monkeypatch.setattr(deciding, "next_chunk", failing)
+    with pytest.raises(OperationalError, match="gone"):
+        materialise(send, at=at)
+    assert send.messages.count() == 7
+    assert materialise(send, at=at)
+    assert send.messages.count() == 20
+
+
 def test_whoever_a_constraint_keeps_out_is_named_not_lost(world, campaign, at):
     people = world.add_customers(2)
     # A key that was written wrongly once: only the database sees that it is one box.
@@ -130,3 +190,74 @@ def test_by_local_time_each_leaves_when_her_own_clock_says_so(world, campaign, a
         for message in Message.objects.select_related("batch")
     }
     assert [leaves[one.pk] for one in people] == [nine - timedelta(hours=9), nine, nine]
+
+
+def test_whatever_changes_while_a_send_is_under_way_it_goes_out_as_it_was_planned(
+    world, campaign, at, small_chunks, lane, channel
+):
+    """F34: other words, other people, another rule, another run of segments."""
+    people = world.add_customers(20)
+    Customer.objects.filter(pk__in=[one.pk for one in people[::4]]).update(tags=["vip"])
+    tagged = [{"field": "tags", "op": "any_of", "value": ["vip"]}]
+    rule = create_rule(
+        name="Not the vips",
+        text=json.dumps({"how": "all", "members": tagged}),
+        by=None,
+        at=at,
+    )
+    campaign.exclusion_rule = rule
+    campaign.save()
+    send = launch_send(schedule_send(campaign, scheduled_at=at, at=at), at=at)
+    tones = {
+        key: {"excited": "lively", "anxious": "reassuring"}.get(key, "neutral")
+        for key in world.SEGMENTS
+    }
+    planned = {
+        one.pk: tones[world.SEGMENTS[position % len(world.SEGMENTS)]]
+        for position, one in enumerate(people)
+    }
+
+    def change():
+        Variant.objects.update(subject=f"Other words {timezone.now()}")
+        campaign.sender.from_name = "Somebody else"
+        campaign.sender.save()
+        nobody = [{"field": "tags", "op": "any_of", "value": ["no such tag"]}]
+        changed = json.dumps({"how": "all", "members": nobody})
+        change_rule(rule, name="Others", text=changed, by=None, at=at)
+        SegmentationRun.objects.filter(state="published").update(state="superseded")
+        run = SegmentationRun.objects.create(
+            state="published", cut_off=at, segmenter="test", model={}
+        )
+        angry = Segment.objects.get(key="frustrated")
+        Membership.objects.bulk_create(
+            Membership(run=run, customer=one, segment=angry, probability=1, since=at)
+            for one in Customer.objects.all()
+        )
+
+    assert not materialise(send, at=at, until=float("-inf"))
+    change()
+    later = world.add_customers(3, first=20)
+    assert materialise(send, at=at)
+    subjects, names = {}, set()
+
+    def look(mails):
+        change()
+        for mail in mails:
+            subjects[mail.address] = mail.body.subject
+            names.add(mail.body.from_email.partition(" <")[0].strip('"'))
+
+    channel.before = look
+    while deliver_next_batch(lane, now=at) is not None:
+        pass
+    written = {one.customer_id: one for one in send.messages.all()}
+    assert {pk for pk, one in written.items() if one.reason == "excluded"} == {
+        one.pk for one in people[::4]
+    }
+    for pk, one in written.items():
+        if pk in planned:
+            assert one.tone in {planned[pk], "neutral"}
+            assert one.tone == planned[pk] or one.arm == "neutral"
+    assert {written[one.pk].segment_key for one in later} == {"unknown"}
+    assert names == {"Linden & Loam"}
+    assert len(subjects) == 15 + len(later)
+    assert set(subjects.values()) <= {subject for subject, _ in world.WORDS.values()}

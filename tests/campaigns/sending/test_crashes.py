@@ -1,10 +1,11 @@
 """SIGKILL at named places, in real processes: nobody twice, and every sum closes."""
 
+import json
 from collections import Counter
 
 import pytest
 
-from campaigns.sending.crashpoints import POINTS
+from campaigns.sending.crashpoints import AFTER_RANGE, INSIDE_RANGE, POINTS
 
 GROUP = 10  # the outbox channel's group_size
 
@@ -56,6 +57,27 @@ def test_a_kill_leaves_at_most_one_group_in_doubt_and_mails_nobody_twice(
     assert (found["in_doubt"] > 0) is (doubts > 0)
     assert len(state["outbox"]) >= delivered
     assert found["accepted"] + found["in_doubt"] == 40
+
+
+@pytest.mark.parametrize(
+    ("point", "times", "written"), [(INSIDE_RANGE, 3, 14), (AFTER_RANGE, 3, 21)]
+)
+def test_a_kill_while_the_audience_is_written_loses_nobody_and_doubts_nobody(
+    shop, point, times, written
+):
+    of_seven = {
+        "WORLD_SET": json.dumps({"campaigns.materialising.CUSTOMERS_A_CHUNK": 7})
+    }
+    assert shop.run("engine", **of_seven, **crash(point, times)) is None
+    state = shop.run("state")
+    assert (state["send"], state["audience"]) == ("preparing", written)
+    assert len(state["messages"]) == written
+    assert state["outbox"] == []
+    shop.run("engine", **of_seven)
+    state = shop.run("state")
+    check(state)
+    assert state["send"] == "sent"
+    assert Counter(state["messages"].values()) == {"accepted": 40}
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from customers.merging import merge_customers
 from customers.models import Customer
-from customers.searching import FIELDS, catch_up, find, mend, sqlite
+from customers.searching import FIELDS, Search, catch_up, mend, sqlite
 from customers.searching.words import ALIKE
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +37,7 @@ def add(first="", last="", *, email="", number=None):
 
 
 def names(typed):
-    found = find(Customer.objects.all(), typed).order_by("pk")
+    found = Search(typed).among(Customer.objects.all()).order_by("pk")
     return [one.first_name for one in found]
 
 
@@ -47,7 +47,7 @@ def folded(text):
 
 
 def is_in(word, customer):
-    """The slow reference: what find() promises of one word."""
+    """The slow reference: what a search promises of one word."""
     fields = [folded(getattr(customer, name)) for name in FIELDS]
     if len(word) > 2:
         return any(folded(word) in field for field in fields)
@@ -88,7 +88,7 @@ def test_who_is_found_is_who_a_slow_reference_finds(either_way, seed):
         expected = {
             one.pk for one in people if all(is_in(w, one) for w in typed.split())
         }
-        found = find(Customer.objects.all(), typed)
+        found = Search(typed).among(Customer.objects.all())
         assert set(found.values_list("pk", flat=True)) == expected, repr(typed)
 
 
