@@ -379,19 +379,14 @@ class Message(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["send", "state"]),
+            # A send's page counts them by both, and no message is looked at.
+            models.Index(fields=["send", "state", "reason"], name="counted_by_send"),
             # Few, and the home page asks for them across all sends. With the state,
             # else SQLite reads the index above from end to end.
             models.Index(
                 fields=["state", "send"],
                 condition=models.Q(state="in_doubt"),
                 name="messages_in_doubt",
-            ),
-            # The same, and a send's page asks for them.
-            models.Index(
-                fields=["state", "send"],
-                condition=models.Q(state="failed"),
-                name="messages_failed",
             ),
             # Nobody is asked for by a name that they do not have yet.
             models.Index(

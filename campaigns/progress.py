@@ -11,7 +11,6 @@ from django.db.models import Count, Min
 from campaigns.models import Batch, Message, Send
 from campaigns.planning import NOBODY_SENDS, sender_is_running
 from campaigns.sending import breaker, canary, instance, limits
-from campaigns.under_way import states_of
 
 RATE_OVER: Final = timedelta(seconds=60)
 # Below this many seconds a rate is only noise.
@@ -48,17 +47,16 @@ class Progress:
 
 def send_progress(send: Send, *, at: datetime) -> Progress:
     """Count this send's messages now."""
-    # By an index, and the rows of the few who were not mailed: else a page of a million
-    # messages reads them all.
-    states = states_of(send)
-    reasons = Counter[str]()
+    states, reasons = Counter[str](), Counter[str]()
     for state, reason, count in (
-        Message.objects.filter(send=send, state__in=_NOT_SENT)
+        Message.objects.filter(send=send)
         .order_by()
         .values_list("state", "reason")
-        .annotate(count=Count("pk"))
+        .annotate(count=Count("*"))
     ):
-        reasons[reason or state] += count
+        states[state] += count
+        if state in _NOT_SENT:
+            reasons[reason or state] += count
     rate = _rate(send, at=at)
     waiting = states[Message.State.WAITING]
     return Progress(

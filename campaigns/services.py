@@ -33,6 +33,7 @@ from campaigns.rendering import (
     web_view_of,
 )
 from campaigns.resending import (
+    WORTH_ANOTHER_TRY,
     refused_by_mistake,
     send_doubtful_again,
     send_failed_again,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 __all__ = [
+    "WORTH_ANOTHER_TRY",
     "Preflight",
     "Progress",
     "Step",

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Max, Prefetch
 from django.http import HttpRequest
 from django.utils import timezone
 
-from campaigns.models import Message, Send
+from campaigns.models import Batch, Message, Send
 from customers.models import Customer
 from customers.panels import CUSTOMER_PAGE, Panel
 from engagement.figures import report_for_page
@@ -58,8 +58,8 @@ def habit_of(customer: Customer, *, at: datetime) -> Habit | None:
         .values_list("handed_over_at", "engagement__clicked_by_person_at")[:MAILS_READ]
         if handed_over_at is not None
     ]
-    usual = _usual_rate()
-    if not mails or not usual:
+    usual = _usual_rate() if mails else 0.0
+    if not usual:
         return None
     lately = [clicked for when, clicked in mails if when > at - LATELY]
     before = [clicked for when, clicked in mails if when <= at - LATELY]
@@ -75,13 +75,22 @@ def habit_of(customer: Customer, *, at: datetime) -> Habit | None:
 
 
 def _usual_rate() -> float:
-    """Clicks by people a mail, of the newest mails of the shop."""
-    newest = Message.objects.filter(state=Message.State.ACCEPTED).order_by("-pk")
-    ids = list(newest.values_list("pk", flat=True)[:MAILS_OF_THE_SHOP])
+    """Clicks by people a mail, of the shop's newest mails up to its last ended send.
+
+    Of one under way most had no time to be clicked, and a million wait before the
+    first that is accepted.
+    """
+    ended = Batch.objects.filter(state=Batch.State.DONE, send__state=Send.State.SENT)
+    last = ended.order_by("-pk").values_list("pk", flat=True).first()
+    up_to = Message.objects.filter(batch=last).aggregate(pk=Max("pk"))["pk"]
+    if last is None or up_to is None:
+        return 0.0
+    newest = Message.objects.filter(state=Message.State.ACCEPTED, pk__lte=up_to)
+    ids = list(newest.order_by("-pk").values_list("pk", flat=True)[:MAILS_OF_THE_SHOP])
     if not ids:
         return 0.0
     clicked = MessageEngagement.objects.filter(
-        message__gte=ids[-1], clicked_by_person_at__isnull=False
+        message__gte=ids[-1], message__lte=up_to, clicked_by_person_at__isnull=False
     )
     return clicked.count() / len(ids)
 

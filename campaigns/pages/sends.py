@@ -31,6 +31,7 @@ from campaigns.models import Campaign, Message, RestDay, Send
 from campaigns.pages import number_in
 from campaigns.pages.counts import count_context
 from campaigns.services import (
+    WORTH_ANOTHER_TRY,
     Preflight,
     Progress,
     cancel_send,
@@ -200,18 +201,23 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
     doubtful = shown.messages.filter(
         state=Message.State.IN_DOUBT, settled_at=None
     ).select_related("customer")
+    live = _live(shown, at=timezone.now())
+    reasons = live["progress"].reasons
     return shown_page(
         request,
         "campaigns/send.html",
         title=str(shown.campaign),
         crumbs=_crumbs(shown.campaign, f"{shown.scheduled_at:%d %b %Y}"),
         doubtful=doubtful[:NAMES_A_PAGE],
-        refused=refused_by_mistake(shown).count(),
+        # Else asked for nothing, of every message where SQLite knows of one state only.
+        refused=refused_by_mistake(shown).count()
+        if any(reasons.get(one) for one in WORTH_ANOTHER_TRY)
+        else 0,
         rules=_rules(*rules_of_send(shown)),
         top_ups=shown.top_ups.order_by("pk"),
         copies=_copies(shown),
         can_top_up=shown.state == Send.State.SENT,
-        **_live(shown, at=timezone.now()),
+        **live,
     )
 
 
@@ -285,11 +291,14 @@ def names(request: HttpRequest, pk: int, state: str) -> HttpResponse:
     }.get(state)
     if states is None:
         raise Http404(f"There is no bucket {state}.")
-    found = shown.messages.filter(state__in=states, pk__gt=number_in(request, "after"))
+    # By customer: by their own ids PostgreSQL would pass the messages of other sends.
+    found = shown.messages.filter(
+        state__in=states, customer_id__gt=number_in(request, "after")
+    )
     reason = request.GET.get("reason", "")
     if re.fullmatch(r"[a-z_]+", reason):
         found = found.filter(reason=reason)
-    rows = list(found.select_related("customer").order_by("pk")[:NAMES_A_PAGE])
+    rows = list(found.select_related("customer").order_by("customer_id")[:NAMES_A_PAGE])
     label = state.replace("_", " ")
     return shown_page(
         request,
@@ -301,7 +310,7 @@ def names(request: HttpRequest, pk: int, state: str) -> HttpResponse:
         else "",
         rows=[(row.customer, row.detail or row.reason) for row in rows],
         reason=reason,
-        following=rows[-1].pk if len(rows) == NAMES_A_PAGE else None,
+        following=rows[-1].customer_id if len(rows) == NAMES_A_PAGE else None,
     )
 
 

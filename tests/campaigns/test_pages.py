@@ -256,6 +256,24 @@ def test_a_campaign_is_planned_scheduled_watched_and_read(marketer, campaign, ou
         assert marketer.get(page).status_code == 200, page
 
 
+def test_the_people_in_a_bucket_are_listed_page_by_page_each_once(
+    marketer, world, campaign, at, monkeypatch
+):
+    people = world.add_customers(17)
+    send = world.prepared_send(campaign)
+    monkeypatch.setattr("campaigns.pages.sends.NAMES_A_PAGE", 5)
+    page, listed = "", []
+    while page is not None:
+        shown = marketer.get(
+            reverse("campaigns:names", args=[send.pk, "waiting"]) + page
+        ).content.decode()
+        listed += re.findall(r"/customers/customer/(\d+)/", shown)
+        further = re.search(r'href="(\?after=\d+)"', shown)
+        page = further and further[1]
+    theirs = {str(one.pk) for one in people}
+    assert [pk for pk in listed if pk in theirs] == sorted(theirs, key=int)
+
+
 @pytest.mark.parametrize("segment", ["trusting", "mixed", "unknown", "anxious"])
 def test_every_segment_has_a_page(marketer, campaign, segment):
     page = marketer.get(reverse("segmentation:segment", args=[segment]))

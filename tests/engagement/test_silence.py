@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 from scipy.stats import nbinom
 
-from campaigns.models import Campaign, Message, Send
+from campaigns.models import Batch, Campaign, Message, Send, SendVariant
 from engagement.models import MessageEngagement
 from engagement.panels import habit_of
 from engagement.silence import Habit
@@ -51,12 +51,20 @@ def test_the_page_says_who_has_gone_quiet_by_clicks_of_people(
 ):
     now = timezone.now()
 
-    def mail(customer, days_ago, *, clicked_by=""):
+    def mail(customer, days_ago, *, clicked_by="", state="sent"):
         campaign = Campaign.objects.create(
             name="x", template=send.campaign.template, sender=sender
         )
+        of = Send.objects.create(campaign=campaign, scheduled_at=now, state=state)
+        batch = Batch.objects.create(
+            send=of,
+            variant=SendVariant.objects.create(send=of, tone="neutral", compiled={}),
+            not_before=now,
+            state="done",
+        )
         one = Message.objects.create(
-            send=Send.objects.create(campaign=campaign, scheduled_at=now),
+            send=of,
+            batch=batch,
             customer=customer,
             state="accepted",
             address_wire=customer.email,
@@ -75,6 +83,9 @@ def test_the_page_says_who_has_gone_quiet_by_clicks_of_people(
     for day in range(10):
         for customer in (ada, bo):
             mail(customer, 1 + 8 * day, clicked_by="a machine")
+    # Nobody had time to click what is under way.
+    for _ in range(3):
+        mail(bo, 0, state="sending")
     found = habit_of(ada, at=now)
     assert (found.clicks_before, found.mails_before) == (12, 12)
     assert (found.clicks_lately, found.mails_lately) == (0, 10)
