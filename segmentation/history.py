@@ -202,7 +202,7 @@ def flows(months: Sequence[Month]) -> list[Flow]:
         SegmentChange.objects.filter(publication=None, at__gte=first, at__lt=last),
     ):
         rows = changes.values_list("at", "from_segment", "to_segment")
-        for at, start, end, n in rows.annotate(n=Count("pk")).order_by().iterator():
+        for at, start, end, n in rows.annotate(n=Count("pk")).order_by():
             counted[bisect_right(starts, at) - 1, start, end] += n
     return [
         Flow(*key, n)

@@ -66,7 +66,7 @@ def changes(request: HttpRequest) -> HttpResponse:
             (segments[cast(int, flow.start)], segments[flow.end], flow.changes)
             for flow in shown
         ],
-        all_changes=SegmentChange.objects.count() if may_take else None,
+        has_changes=may_take and SegmentChange.objects.exists(),
     )
 
 
