@@ -247,9 +247,11 @@ class Membership(models.Model):
             )
         ]
         indexes = [
-            # Surest first, page by page.
+            # Surest first, page by page; with the customer, else for all of a segment
+            # as many rows are looked up all over the table.
             models.Index(
-                fields=["run", "segment", "-probability", "id"], name="surest_first"
+                fields=["run", "segment", "-probability", "id", "customer"],
+                name="surest_first",
             ),
             models.Index(
                 fields=["run"],

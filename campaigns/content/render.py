@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -47,6 +47,8 @@ __all__ = [
 
 _FORMAT = 1
 BLOCK_MAX_CHARACTERS = 20_000
+# Some 100 kB each.
+COMPILED_KEPT = 64
 # Keeps what follows from running into the preheader in a list of mails.
 _AFTER_PREHEADER = "\u00a0\u200c\u034f" * 60
 _HEAD = (
@@ -155,6 +157,24 @@ def compile_variant(
     Raises TemplateError, and nothing else, with every problem found in layout, words,
     offer and sender: line, column, the part it is in, and what to write instead.
     """
+    blocks = tuple(words.blocks.items())
+    return _compiled(
+        layout, shared, words.subject, words.preheader, blocks, sender, language
+    )
+
+
+# A page shows the same words again and again, and looks at all tones to find faults.
+@lru_cache(maxsize=COMPILED_KEPT)
+def _compiled(
+    layout: str,
+    shared: SharedBlocks,
+    subject: str,
+    preheader: str,
+    blocks: tuple[tuple[str, str], ...],
+    sender: SenderFacts,
+    language: str,
+) -> CompiledVariant:
+    words = Words(subject, preheader, dict(blocks))
     try:
         root = parse_layout(layout)
     except TemplateError as error:
