@@ -197,13 +197,22 @@ def flows(months: Sequence[Month]) -> list[Flow]:
         month = bisect_right(starts, publication.published_at) - 1
         for start, end, n in publication.pairs:
             counted[month, start, end] += n
-    for changes in (
-        SegmentChange.objects.filter(publication__in=few),
-        SegmentChange.objects.filter(publication=None, at__gte=first, at__lt=last),
+    # Of a run all at its moment: grouped by that, SQLite would read every run's.
+    of_runs = SegmentChange.objects.filter(publication__in=few).order_by()
+    moments = {one.pk: one.published_at for one in few}
+    counts = of_runs.values_list("publication", "from_segment", "to_segment").annotate(
+        n=Count("pk")
+    )
+    between = SegmentChange.objects.filter(
+        publication=None, at__gte=first, at__lt=last
+    ).order_by()
+    others = between.values_list("at", "from_segment", "to_segment").annotate(
+        n=Count("pk")
+    )
+    for at, start, end, n in itertools.chain(
+        ((moments[pk], start, end, n) for pk, start, end, n in counts), others
     ):
-        rows = changes.values_list("at", "from_segment", "to_segment")
-        for at, start, end, n in rows.annotate(n=Count("pk")).order_by():
-            counted[bisect_right(starts, at) - 1, start, end] += n
+        counted[bisect_right(starts, at) - 1, start, end] += n
     return [
         Flow(*key, n)
         for key, n in sorted(counted.items(), key=lambda one: (one[0][0], -one[1]))

@@ -8,9 +8,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from customers.doors import shown_page
+from customers.templatetags.attune import css
 from segmentation.clustering.layout import Frame
 from segmentation.clustering.wording import how_sure
-from segmentation.mapping import CustomerMap, Drawn, MappedSegment, map_of
+from segmentation.mapping import CustomerMap, MappedSegment, map_of
 from segmentation.pictures import outline, place_tags
 from segmentation.places import published_run
 
@@ -30,11 +31,21 @@ class ShownRegion:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownDot:
+    """x, y: in per cent of the picture, as CSS has them. page: the customer's."""
+
+    x: str
+    y: str
+    label: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShownDots:
     """A segment's dots; pale ones are no links while another one is looked at."""
 
     of: MappedSegment
-    dots: list[tuple[Drawn, str]]
+    dots: list[ShownDot]
     pale: bool
 
 
@@ -70,7 +81,7 @@ def customer_map(request: HttpRequest) -> HttpResponse:
         groups=[
             ShownDots(
                 one,
-                [(dot, how_sure(dot.membership.probability)) for dot in one.dots],
+                _shown(one),
                 bool(only) and one.segment.key != only,
             )
             # Mixed ones lie beneath, as they are everywhere; who is looked at, on top.
@@ -82,6 +93,23 @@ def customer_map(request: HttpRequest) -> HttpResponse:
         if found
         else [],
     )
+
+
+def _shown(one: MappedSegment) -> list[ShownDot]:
+    # Looked up once: of six hundred dots each look-up is most of the work.
+    page = reverse("admin:customers_customer_change", args=[0])
+    before, _, after = page.rpartition("0")
+    segment = str(one.segment)
+    shown = []
+    for dot in one.dots:
+        place = dot.membership
+        sure = how_sure(place.probability)
+        if place.run_segment_id:
+            sure = "placed by hand"
+        label = f"{place.customer}: {segment}, {sure}"
+        address = f"{before}{place.customer_id}{after}"
+        shown.append(ShownDot(css(dot.x), css(dot.y), label, address))
+    return shown
 
 
 def _regions(found: CustomerMap) -> list[ShownRegion]:

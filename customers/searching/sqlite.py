@@ -34,7 +34,7 @@ NAME: Final = "customers_search"
 TABLE: Final = "customers_customer"
 # A list of 23,000 ids took 14 ms. What more customers have is soon come by in
 # the table itself, in which a list reads up to its last page.
-COMMON: Final = 50_000
+COMMON: Final = 25_000
 TAKEN_AT_ONCE: Final = 5_000
 MERGE_AFTER_SECONDS: Final = 86_400
 # Merged in one transaction, 0.1 s: others write in between.
