@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 LANE_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 5.0
+SQLITE_CACHE_KB: Final = 16_384
 # After trouble with the database, this long until the next try.
 TROUBLE_SECONDS: Final = 5.0
 # So long a worker waits for a limit by itself; for longer it does something else.
@@ -269,6 +270,15 @@ def _from(at: datetime) -> Callable[[], datetime]:
     return lambda: at + timedelta(seconds=time.monotonic() - began)
 
 
+def _keep_little_of_the_file() -> None:
+    """A sender goes through its rows once; what SQLite keeps for pages it never asks
+    for again. On each turn, since a connection may be a new one."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA mmap_size=0")
+            cursor.execute(f"PRAGMA cache_size={-SQLITE_CACHE_KB}")
+
+
 class _Engine:
     """One process with its channel, kept open between turns."""
 
@@ -297,6 +307,7 @@ class _Engine:
 
     def turn(self, *, seconds: float) -> EngineReport:
         at, until = self._clock(), time.monotonic() + seconds
+        _keep_little_of_the_file()
         instance.begin(at=at)
         self._heartbeat()
         report = EngineReport()

@@ -11,7 +11,6 @@ from campaigns.models import Batch
 from campaigns.rendering import frozen_variant
 from campaigns.sending.channels import Channel, Envelope, Result
 from campaigns.sending.claims import Claim
-from customers.addresses import address_wire
 from customers.errors import InvalidAddress
 
 SUBJECT: Final = "Does mail leave again?"
@@ -29,7 +28,7 @@ def ask(claim: Claim, channel: Channel, *, to: str) -> Result | None:
     batch = Batch.objects.select_related("send").get(pk=claim.batch_id)
     variant = frozen_variant(batch.variant_id, batch.send.content_hash)
     try:
-        envelope = Envelope(0, 0, 0, 0, address_wire(to))
+        envelope = Envelope.of_no_message(to)
         mail = channel.compose(envelope, _asking(variant), _nobody())
     except (InvalidAddress, TemplateError):
         return None

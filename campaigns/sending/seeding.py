@@ -41,7 +41,7 @@ from campaigns.sending.channels import (
     Result,
 )
 from campaigns.sending.lanes import Lane
-from customers.addresses import address_key, address_wire
+from customers.addresses import address_key
 from customers.errors import InvalidAddress
 from customers.models import Consent, Customer
 from customers.services import is_suppressed, marketing_basis
@@ -192,7 +192,7 @@ def _compose(copy: SeedMail, lane: Lane, *, now: datetime) -> Outgoing | None:
             return None
         data = facts_about([customer.pk])[customer.pk].data
     variant = frozen_variant(copy.variant_id, copy.send.content_hash)
-    envelope = Envelope(0, 0, 0, 0, address_wire(copy.address))
+    envelope = Envelope.of_no_message(copy.address)
     context = RecipientContext(data=data, links=InertLinks())
     return lane.channel.compose(envelope, variant, context)
 

@@ -6,7 +6,6 @@ from campaigns.content.render import CompiledVariant, RecipientContext
 from campaigns.errors import CampaignsError
 from campaigns.sending import instance
 from campaigns.sending.channels import Envelope, Receipt, channel_for
-from customers.addresses import address_wire
 
 
 class NotTaken(CampaignsError):
@@ -24,7 +23,7 @@ def send_test_mail(
     instance.guard()
     channel = channel_for(settings.PROVIDER)
     try:
-        envelope = Envelope(0, 0, 0, 0, address_wire(to))
+        envelope = Envelope.of_no_message(to)
         result = channel.hand_over([channel.compose(envelope, variant, context)])[0]
     finally:
         channel.close()

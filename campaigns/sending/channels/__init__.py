@@ -8,9 +8,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from campaigns.content.render import CompiledVariant, RecipientContext
+from customers.addresses import address_wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,11 @@ class Envelope:
     address: str
     # Counts the hand-overs of the batch.
     generation: int = 0
+
+    @classmethod
+    def of_no_message(cls, address: str) -> Self:
+        """Of a mail that stands for none: a test, a probe, a copy for a seed."""
+        return cls(0, 0, 0, 0, address_wire(address))
 
     @property
     def metadata(self) -> dict[str, str]:
