@@ -14,8 +14,8 @@ from segmentation.models import EmotionProfile, Membership, Segment
 from segmentation.places import published_run, segment_called
 
 # Customers of whom each is looked up in the segment: a list of a segment's customers
-# takes 0.6 µs for each of them on SQLite, a look-up 1.6 µs for each that is passed until
-# the list's last page.
+# takes 0.6 µs for each of them on SQLite, a look-up 1.6 µs for each that is passed
+# until the list's last page.
 LARGE = 25_000
 # The same with another filter, or a search for what many have: more are passed in vain.
 LARGE_NARROWED = 250_000

@@ -95,8 +95,10 @@ class Found:
             return compared(customers, self._patterns)
         globs = f"AND {sqlite_text()} GLOB %s " * len(self._patterns)
         return customers.filter(
-            pk__in=RawSQL(  # noqa: S611  what was typed is bound
-                f"{_MATCHING} UNION ALL SELECT id FROM {TABLE} WHERE id > %s {globs}",
+            # What was typed is bound.
+            pk__in=RawSQL(  # noqa: S611
+                f"{_MATCHING} UNION ALL SELECT id FROM {TABLE} "  # noqa: S608
+                f"WHERE id > %s {globs}",
                 [self._match, self._last, *self._patterns],
             )
         )
