@@ -54,32 +54,34 @@ def _write_next(pk: int) -> bool:
         return False
     # Locked: an objection waits until its customer's change is there to be deleted,
     # or was heard before and leaves no change to write.
-    ids = list(
+    people = list(
         Customer.objects.filter(pk__gt=publication.written_to)
         .order_by("pk")
         .select_for_update(no_key=True)
-        .values_list("pk", flat=True)[:CHUNK]
+        .values_list("pk", "profiling_objected_at")[:CHUNK]
     )
-    if ids:
+    if people:
+        up_to = people[-1][0]
+        # By name: joined, PostgreSQL would read all customers for each chunk.
+        objected = [pk for pk, when in people if when is not None]
         places = Membership.objects.filter(
             run_id=publication.run_id,
             customer_id__gt=publication.written_to,
-            customer_id__lte=ids[-1],
-            customer__profiling_objected_at__isnull=True,
-        )
+            customer_id__lte=up_to,
+        ).exclude(customer_id__one_of=objected)
         before = Membership.objects.filter(
             run_id=publication.replaces_id or 0,
             customer_id__gt=publication.written_to,
-            customer_id__lte=ids[-1],
+            customer_id__lte=up_to,
         )
-        moved = _insert(publication, _moved(publication, places, up_to=ids[-1]))
+        moved = _insert(publication, _moved(publication, places, up_to=up_to))
         new = _insert(publication, _new(places, before))
         if moved or new:
-            publication.pairs = _added_up(publication, up_to=ids[-1])
+            publication.pairs = _added_up(publication, up_to=up_to)
         publication.moved += moved
         publication.newly_sorted += new
-        publication.written_to = ids[-1]
-    publication.written = len(ids) < CHUNK
+        publication.written_to = up_to
+    publication.written = len(people) < CHUNK
     publication.save(
         update_fields=["moved", "newly_sorted", "pairs", "written_to", "written"]
     )
