@@ -69,7 +69,10 @@ class Ranges:
         """The range after this id; every range before it is committed."""
         expected, self._ahead = self._ahead, None
         if expected is not None and expected[0] == after:
-            return expected[1].result()
+            found = expected[1].result()
+            # That nobody is left is asked again: somebody may have come meanwhile.
+            if found.last is not None:
+                return found
         return self._decide(after, set())
 
     def look_ahead(self, taken: Decided) -> None:

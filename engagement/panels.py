@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Prefetch
+from django.db.models import Prefetch
 from django.http import HttpRequest
 from django.utils import timezone
 
-from campaigns.models import Batch, Message, Send
+from campaigns.models import Message, Send
 from customers.models import Customer
 from customers.panels import CUSTOMER_PAGE, Panel
 from engagement.figures import report_for_page
@@ -80,11 +80,12 @@ def _usual_rate() -> float:
     Of one under way most had no time to be clicked, and a million wait before the
     first that is accepted.
     """
-    ended = Batch.objects.filter(state=Batch.State.DONE, send__state=Send.State.SENT)
-    last = ended.order_by("-pk").values_list("pk", flat=True).first()
-    up_to = Message.objects.filter(batch=last).aggregate(pk=Max("pk"))["pk"]
-    if last is None or up_to is None:
+    ended = Send.objects.filter(state=Send.State.SENT).order_by("-pk").first()
+    if ended is None:
         return 0.0
+    # Written by customers' ids; of several, since merging gives a message another one.
+    last = Message.objects.filter(send=ended).order_by("-customer_id")
+    up_to = max(last.values_list("pk", flat=True)[:MAILS_OF_THE_SHOP], default=0)
     newest = Message.objects.filter(state=Message.State.ACCEPTED, pk__lte=up_to)
     ids = list(newest.order_by("-pk").values_list("pk", flat=True)[:MAILS_OF_THE_SHOP])
     if not ids:

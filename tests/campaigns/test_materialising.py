@@ -112,6 +112,29 @@ def test_two_with_one_mailbox_get_one_mail_while_the_next_range_is_decided_ahead
 
 
 @pytest.mark.django_db(transaction=True)
+def test_who_comes_while_the_last_range_is_written_is_in_it(
+    world, campaign, at, small_chunks, monkeypatch
+):
+    world.add_customers(7)
+    look_ahead, write = deciding.Ranges.look_ahead, materialising._write
+
+    def to_the_end(ranges, taken):
+        look_ahead(ranges, taken)
+        if ranges._ahead is not None:
+            ranges._ahead[1].result()
+
+    def one_more(*args, **more):
+        if Customer.objects.count() == 7:
+            world.add_customers(1, first=7)
+        write(*args, **more)
+
+    monkeypatch.setattr(deciding.Ranges, "look_ahead", to_the_end)
+    monkeypatch.setattr(materialising, "_write", one_more)
+    send = world.prepared_send(campaign)
+    assert send.messages.count() == send.audience_size == 8
+
+
+@pytest.mark.django_db(transaction=True)
 def test_trouble_in_deciding_ahead_is_told_and_the_rest_is_written_later(
     world, campaign, at, small_chunks, monkeypatch
 ):

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 from scipy.stats import nbinom
 
-from campaigns.models import Batch, Campaign, Message, Send, SendVariant
+from campaigns.models import Campaign, Message, Send
 from engagement.models import MessageEngagement
 from engagement.panels import habit_of
 from engagement.silence import Habit
@@ -56,15 +56,8 @@ def test_the_page_says_who_has_gone_quiet_by_clicks_of_people(
             name="x", template=send.campaign.template, sender=sender
         )
         of = Send.objects.create(campaign=campaign, scheduled_at=now, state=state)
-        batch = Batch.objects.create(
-            send=of,
-            variant=SendVariant.objects.create(send=of, tone="neutral", compiled={}),
-            not_before=now,
-            state="done",
-        )
         one = Message.objects.create(
             send=of,
-            batch=batch,
             customer=customer,
             state="accepted",
             address_wire=customer.email,
