@@ -4,8 +4,10 @@ The text is read with each word alone, and with each word alone left out. A word
 is the mean of what it adds to a usual text and of what is missing without it: its
 Shapley value (Shapley 1953), the mean over all orders of what it adds when the words
 come one by one, wherever words act alone or in pairs. What more of them do together is
-spread evenly, so that the parts add up to the reading within `TOLERANCE`. Long texts
-are taken apart in runs of words: `MOST_UNITS` at most, if they have not more sentences.
+spread evenly, so that the parts add up to the reading within `TOLERANCE`. One word
+that stands out among ten plain ones is shown up to 1.8 times as strong as it is. Long
+texts are taken apart in runs of words: `MOST_UNITS` at most, if they have not more
+sentences.
 """
 
 from dataclasses import dataclass
