@@ -8,8 +8,7 @@ range that is still being written, the mailboxes that it reaches, comes along.
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from django.db import connection, connections
 from django.db.models import F
@@ -22,17 +21,16 @@ from customers.querysets import around
 
 
 class Decided(NamedTuple):
-    """A range of customers. after: the id before it; last: its last id, None where no
-    customer is left; keys: the mailboxes that it reaches."""
+    """A range of customers. last: its last id, None where no customer is left; keys:
+    the mailboxes that it reaches."""
 
-    after: int
     last: int | None
     audience: Audience
     keys: set[str]
 
 
 class Ranges:
-    """The ranges of one send, to be taken one after the other; use it with `with`.
+    """The ranges of one send, to be taken one after the other; close it at the end.
 
     size: customers of a range at most. too_late: whether it has ended before it can
     reach somebody who lives in this zone.
@@ -51,15 +49,7 @@ class Ranges:
         self._thread = ThreadPoolExecutor(1) if _another_connection_helps() else None
         self._ahead: tuple[int, Future[Decided]] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         if self._thread is not None:
             # The thread's own connection; another one could not close it.
             self._thread.submit(connections.close_all)
@@ -84,7 +74,7 @@ class Ranges:
     def _decide(self, after: int, being_written: set[str]) -> Decided:
         customers = next_chunk(after=after, size=self._size)
         if not customers:
-            return Decided(after, None, Audience(), set())
+            return Decided(None, Audience(), set())
         send, first = self._send, customers[0].pk
 
         def taken(keys: set[str]) -> set[str]:
@@ -97,8 +87,7 @@ class Ranges:
             taken=taken,
             too_late=self._too_late,
         )
-        keys = keys_of(customers, audience)
-        return Decided(after, customers[-1].pk, audience, keys)
+        return Decided(customers[-1].pk, audience, keys_of(customers, audience))
 
 
 def _another_connection_helps() -> bool:

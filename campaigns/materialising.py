@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
@@ -72,7 +73,7 @@ def materialise(send: Send, *, at: datetime, until: float | None = None) -> bool
     """
     batching, instants = Batching(batch_size_of(settings.PROVIDER)), _Instants(send)
     ranges = Ranges(send, size=CUSTOMERS_A_CHUNK, at=at, too_late=instants.too_late)
-    with ranges:
+    with closing(ranges):
         while True:
             if _write_next(send.pk, ranges, batching, instants, at=at, until=until):
                 send.refresh_from_db()

@@ -74,7 +74,8 @@ def _array(values: list[Any]) -> str:
     """PostgreSQL's own way to write an array; the driver's takes six times as long."""
     if not values or not isinstance(values[0], str):
         return f"{{{','.join(map(str, values))}}}"
-    if any(sign in "".join(values) for sign in '"\\'):
+    signs = "".join(values)
+    if '"' in signs or "\\" in signs:
         values = [one.replace("\\", r"\\").replace('"', r"\"") for one in values]
     quoted = '","'.join(values)
     return f'{{"{quoted}"}}'

@@ -69,13 +69,8 @@ def _write_next(pk: int) -> bool:
             customer_id__gt=publication.written_to,
             customer_id__lte=up_to,
         ).exclude(customer_id__one_of=objected)
-        before = Membership.objects.filter(
-            run_id=publication.replaces_id or 0,
-            customer_id__gt=publication.written_to,
-            customer_id__lte=up_to,
-        )
         moved = _insert(publication, _moved(publication, places, up_to=up_to))
-        new = _insert(publication, _new(places, before))
+        new = _insert(publication, _new(publication, places, up_to=up_to))
         if moved or new:
             publication.pairs = _added_up(publication, up_to=up_to)
         publication.moved += moved
@@ -104,11 +99,16 @@ def _moved(
 
 
 def _new(
-    places: QuerySet[Membership], before: QuerySet[Membership]
+    publication: Publication, places: QuerySet[Membership], *, up_to: int
 ) -> QuerySet[Membership]:
     """Those whom the run before did not know."""
-    known = before.filter(customer=OuterRef("customer_id"))
-    return places.filter(~Exists(known)).annotate(
+    before = Membership.objects.filter(
+        run=publication.replaces_id or 0,
+        customer_id__gt=publication.written_to,
+        customer_id__lte=up_to,
+        customer=OuterRef("customer_id"),
+    )
+    return places.filter(~Exists(before)).annotate(
         came_from=Value(None, output_field=IntegerField())
     )
 
@@ -126,9 +126,9 @@ def _added_up(publication: Publication, *, up_to: int) -> list[list[int | None]]
     return [[start, end, n] for (start, end), n in rows]
 
 
-def by_pair(changes: QuerySet[SegmentChange]) -> QuerySet[Any]:
-    """From where, to where, how many."""
-    pairs = changes.values_list("from_segment", "to_segment")
+def by_pair(changes: QuerySet[SegmentChange], *before: str) -> QuerySet[Any]:
+    """From where, to where, how many; before: other fields to tell them apart by."""
+    pairs = changes.values_list(*before, "from_segment", "to_segment")
     return pairs.annotate(n=Count("pk")).order_by()
 
 
@@ -198,30 +198,26 @@ def flows(months: Sequence[Month]) -> list[Flow]:
     first, last = months[0].start, months[-1].end
     counted = Counter[tuple[int, int | None, int]]()
     starts = [month.start for month in months]
+
+    def month_of(moment: datetime) -> int:
+        return bisect_right(starts, moment) - 1
+
     published = Publication.objects.filter(
         published_at__gte=first, published_at__lt=last
     )
     few, many = _by_size(published)
     for publication in many:
-        month = bisect_right(starts, publication.published_at) - 1
+        month = month_of(publication.published_at)
         for start, end, n in publication.pairs:
             counted[month, start, end] += n
     # Of a run all at its moment: grouped by that, SQLite would read every run's.
-    of_runs = SegmentChange.objects.filter(publication__in=few).order_by()
-    moments = {one.pk: one.published_at for one in few}
-    counts = of_runs.values_list("publication", "from_segment", "to_segment").annotate(
-        n=Count("pk")
-    )
-    between = SegmentChange.objects.filter(
-        publication=None, at__gte=first, at__lt=last
-    ).order_by()
-    others = between.values_list("at", "from_segment", "to_segment").annotate(
-        n=Count("pk")
-    )
-    for at, start, end, n in itertools.chain(
-        ((moments[pk], start, end, n) for pk, start, end, n in counts), others
-    ):
-        counted[bisect_right(starts, at) - 1, start, end] += n
+    in_months = {one.pk: month_of(one.published_at) for one in few}
+    of_runs = SegmentChange.objects.filter(publication__in=few)
+    for pk, start, end, n in by_pair(of_runs, "publication"):
+        counted[in_months[pk], start, end] += n
+    between = SegmentChange.objects.filter(publication=None, at__gte=first, at__lt=last)
+    for at, start, end, n in by_pair(between, "at"):
+        counted[month_of(at), start, end] += n
     return [
         Flow(*key, n)
         for key, n in sorted(counted.items(), key=lambda one: (one[0][0], -one[1]))

@@ -103,9 +103,8 @@ def _shown(one: MappedSegment) -> list[ShownDot]:
     shown = []
     for dot in one.dots:
         place = dot.membership
-        sure = how_sure(place.probability)
-        if place.run_segment_id:
-            sure = "placed by hand"
+        by_hand = place.run_segment_id is not None
+        sure = "placed by hand" if by_hand else how_sure(place.probability)
         label = f"{place.customer}: {segment}, {sure}"
         address = f"{before}{place.customer_id}{after}"
         shown.append(ShownDot(css(dot.x), css(dot.y), label, address))
