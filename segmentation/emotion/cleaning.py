@@ -250,11 +250,18 @@ def spell_emoji(sentence: str) -> str:
     return " ".join("".join(spelt).split())
 
 
+# The name of the code point, "pouting", says another thing than what everybody means by
+# it, and than what the Unicode consortium calls it today (CLDR).
+_MISNAMED: Final = {"\U0001f621": " enraged face "}
+
+
 @lru_cache(maxsize=4096)
 def _spelt(char: str) -> str:
     code = ord(char)
     if code < 0x2000:
         return char
+    if char in _MISNAMED:
+        return _MISNAMED[char]
     if code in (0x200D, 0xFE0E, 0xFE0F, 0x2640, 0x2642) or 0x1F3FB <= code <= 0x1F3FF:
         return ""
     if 0x1F1E6 <= code <= 0x1F1FF:

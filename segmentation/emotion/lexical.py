@@ -2,9 +2,9 @@
 
 Beside the encoder, which reads a window as a whole, a plain logistic regression over
 its pieces and neighbouring pairs (TF-IDF, L2 norm): it remembers rare turns of phrase
-that the encoder smooths away. It is of customers' texts: comments of Reddit are read by
-the encoder alone. Its logit is a sum over pieces, so what each part of a window adds
-stays known exactly.
+that the encoder smooths away. Customers' texts and comments of Reddit have a head each:
+one fitted on both cost Ekman's seven .007 there. Its logit is a sum over pieces, so
+what each part of a window adds stays known exactly.
 """
 
 import io
@@ -14,12 +14,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.emotion.families import LABELS, FloatArray
+from segmentation.emotion.families import FLAGS, LABELS, FloatArray
 
 IntArray = NDArray[np.int64]
 
 _BITS: Final = 16  # a piece's id has fewer; the first of a pair stands above the second
 _INT8_MOST: Final = 127
+_OUTPUTS: Final = len(LABELS) + len(FLAGS)
 
 
 def phrase_keys(framed: IntArray) -> IntArray:
@@ -49,9 +50,9 @@ def weighed(
 
 @dataclass(frozen=True, slots=True)
 class LexicalHead:
-    """keys: (m,) ascending. idf: (m,). weights: (m, 28) int8, times scale (28,).
+    """keys: (m,) ascending. idf: (m,). weights: (m, 30) int8, times scale (30,).
 
-    bias: (28,), of a customer's text. share: how much of the logit is the head's; the
+    bias: (30,), of a text of its kind. share: how much of the logit is the head's; the
     rest is the encoder's.
     """
 
@@ -63,7 +64,7 @@ class LexicalHead:
     share: float
 
     def logits(self, framed: IntArray) -> FloatArray:
-        """What each inner piece adds, (n, 28); their sum is the head's logit.
+        """What each inner piece adds, (n, 30); their sum is the head's logit.
 
         framed: (n + 2,), n >= 1, see `phrase_keys`. A pair's part is halved between its
         two pieces; what belongs to no piece is spread over all of them alike.
@@ -104,15 +105,15 @@ def lexical_head(content: bytes) -> LexicalHead:
         bias=fields["bias"].astype(np.float64),
         share=float(fields["share"]),
     )
-    if found.weights.shape != (len(found.keys), len(LABELS)):
+    if found.weights.shape != (len(found.keys), _OUTPUTS):
         raise ValueError(
-            f"The lexical head needs ({len(found.keys)}, {len(LABELS)}) weights, "
+            f"The lexical head needs ({len(found.keys)}, {_OUTPUTS}) weights, "
             f"has {found.weights.shape}."
         )
     return found
 
 
 def rounded(weights: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
-    """(m, 28) weights → int8 and the scale of each column."""
+    """(m, 30) weights → int8 and the scale of each column."""
     scale = np.maximum(np.abs(weights).max(axis=0), 1e-9) / _INT8_MOST
     return np.round(weights / scale).astype(np.int8), scale

@@ -125,7 +125,8 @@ def _head(found: Mapping[str, Any]) -> list[str]:
         f"nine families. Base: {about['base']} (Apache-2.0), fine-tuned on GoEmotions "
         f"(43,410 texts, Demszky et al. 2020, CC BY 4.0) and on "
         f"{about['customer_texts']:,} customer texts of our own, each labelled by two "
-        "readers (`segmentation/emotion/corpus`). "
+        "readers (`segmentation/emotion/corpus`), and on what a network eight times its "
+        "size (all-mpnet-base-v2, Apache-2.0), trained on the same texts, says of them. "
         f"{_of_head(about)}"
         "Constants of valence and arousal: "
         "Glasgow Norms (Scott et al. 2019, CC BY). Trained on nothing else: other public "
@@ -145,7 +146,8 @@ def _of_head(about: Mapping[str, Any]) -> str:
     return (
         f"{about['lexical_share']:.0%} of each label's logit come from a lexical head beside the "
         "encoder: logistic regressions over word pieces and pairs of them, fitted on the "
-        "same texts. "
+        "same texts (`lexical.npz`; for the figures on comments one fitted on comments "
+        "alone, `comments.npz`, which reads no customer's text). "
     )
 
 
@@ -262,9 +264,9 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         "## Would more texts help?",
         "",
-        "One stage 2 again with fewer customer texts, drawn at random from the "
-        f"{curve[0]['of']:,} there were at the time, beside 6,000 comments of GoEmotions; "
-        "development set.",
+        "Fitted again, without a large teacher, with fewer customer texts, drawn at random "
+        f"from the {curve[0]['of']:,} there were at the time, beside 6,000 comments of "
+        "GoEmotions; development set.",
         "",
         "| customer texts | right | acceptable |",
         "| ---: | ---: | ---: |",

@@ -103,6 +103,10 @@ class MiniLM:
         """The same weights, reading texts as comments of Reddit."""
         return MiniLM(self._folder, of_customers=False)
 
+    @property
+    def _head(self) -> str:
+        return "lexical.npz" if self._of_customers else "comments.npz"
+
     def _vector(self, name: str) -> FloatArray:
         return _vector(verified("meta.json", self._folder), name)
 
@@ -118,7 +122,7 @@ class MiniLM:
                     tokenizer=WordPiece(
                         _vocabulary(verified("vocab.txt", self._folder))
                     ),
-                    lexical=lexical_head(verified("lexical.npz", self._folder)),
+                    lexical=lexical_head(verified(self._head, self._folder)),
                 )
             return self._loaded
 
@@ -147,11 +151,9 @@ def _contributions(
     counts = np.bincount(owners, minlength=len(parts))[:, None]
     added += counts / len(owners) * (logits[:start].sum(axis=0) + logits[-1])
     added /= len(framed)
-    if of_customers:
-        of_labels = slice(0, len(LABELS))
-        added[:, of_labels] *= 1 - loaded.lexical.share
-        said = loaded.lexical.logits(np.array(loaded.tokenizer.framed(flat), np.int64))
-        np.add.at(added[:, of_labels], owners, loaded.lexical.share * said)
+    added *= 1 - loaded.lexical.share
+    said = loaded.lexical.logits(np.array(loaded.tokenizer.framed(flat), np.int64))
+    np.add.at(added, owners, loaded.lexical.share * said)
     return np.asarray(added)
 
 

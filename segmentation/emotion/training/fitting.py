@@ -1,7 +1,9 @@
 """Fitting: one process, a schedule, fixed seeds."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,19 @@ import torch
 from numpy.typing import NDArray
 
 from segmentation.emotion.families import MEMBERSHIP
-from segmentation.emotion.training.encoder import Encoder, base_vocabulary, padded
+from segmentation.emotion.training.encoder import (
+    Encoder,
+    base_vocabulary,
+    has_bfloat16,
+    padded,
+    small,
+)
 from segmentation.emotion.training.examples import Examples, mosaics
 from segmentation.emotion.wordpiece import CUSTOMER_MARK, MAX_PIECES
 
 _MASK_ID = 103
 _CUSTOMER_ID = base_vocabulary()[CUSTOMER_MARK]
+_APART_STEPS = 20  # that processes go alone
 _CHUNK_BATCHES = 50  # batches of like length are cut out of this many shuffled ones
 
 
@@ -35,28 +44,67 @@ class Stage:
     comment_weight: float = 1.0  # of a row nobody gave a family mix, beside one with it
     seed: int = 0
     threads: int = 2
+    processes: int = 1
     most_steps: int | None = None
 
 
 def fit(
-    examples: Examples, stage: Stage, *, start: Path | None, out: Path, log: bool = True
+    examples: Examples,
+    stage: Stage,
+    *,
+    start: Path | None,
+    out: Path,
+    base: Callable[[], Encoder] = small,
+    log: bool = True,
 ) -> None:
-    """Train on `examples` from the weights in `start` (else the base) into `out`.
+    """Train on `examples` from the weights in `start` (else of `base`) into `out`.
 
     The same processor, threads, `stage` and examples give the same weights. Products
     are taken in bfloat16 where the processor has it (0.6 of the time; it takes twice as
     long where it is emulated); weights, sums and the loss stay float32.
     """
+    if stage.processes == 1:
+        _fit(0, examples, stage, start, out, base, log, None)
+        return
+    with tempfile.TemporaryDirectory() as meeting:
+        torch.multiprocessing.spawn(
+            _fit,
+            (examples, stage, start, out, base, log, Path(meeting) / "meeting"),
+            nprocs=stage.processes,
+        )
+
+
+def _fit(
+    rank: int,
+    examples: Examples,
+    stage: Stage,
+    start: Path | None,
+    out: Path,
+    base: Callable[[], Encoder],
+    log: bool,
+    meeting: Path | None,
+) -> None:
+    """meeting: a file by which processes find each other. Each takes every n-th batch,
+    and now and then all go on from the mean of their weights (local SGD, Stich 2019):
+    on few cores sooner done than one process with as many threads."""
+    if meeting is not None:
+        torch.distributed.init_process_group(
+            "gloo",
+            init_method=f"file://{meeting}",
+            rank=rank,
+            world_size=stage.processes,
+        )
     torch.set_num_threads(stage.threads)
     torch.manual_seed(stage.seed)
-    network = Encoder()
+    network = base()
     if start is not None:
         network.load_state_dict(torch.load(start, weights_only=True))
-    has_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
+    torch.manual_seed(stage.seed + rank)
     groups = _parameters(network, stage)
     optimizer = torch.optim.AdamW(groups, fused=True)
     rows, lengths = _rows(examples, stage)
-    total = int(-(-len(rows) // stage.batch) * stage.epochs)
+    every = int(-(-len(rows) // stage.batch) * stage.epochs)
+    total = every // stage.processes
     warm = max(1, int(stage.warm_up * total))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
@@ -66,13 +114,14 @@ def fit(
     families = torch.from_numpy(examples.families.astype(np.float32))
     parameters = [value for group in groups for value in group["params"]]
     limit = total if stage.most_steps is None else min(total, stage.most_steps)
+    batches = _steps(lengths, stage, limit * stage.processes)
     network.train()
     running = 0.0
-    for step, batch in enumerate(_steps(lengths, stage, limit), start=1):
+    for step, batch in enumerate(islice(batches, rank, None, stage.processes), start=1):
         groups_of = [rows[row] for row in batch]
         ids, mask, spans = _joined(examples, groups_of)
         hidden = (torch.rand(ids.shape) < stage.word_dropout) & (ids > _MASK_ID)
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             logits = network(torch.where(hidden, _MASK_ID, ids), mask, spans).float()
         flat = [row for group in groups_of for row in group]
         loss = _loss(logits, labels[flat], families[flat], stage)
@@ -81,10 +130,22 @@ def fit(
         torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
         optimizer.step()
         schedule.step()
+        if meeting is not None and (step % _APART_STEPS == 0 or step == limit):
+            _meet(parameters, stage.processes)
         running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
-        if log and step % 100 == 0:
+        if log and rank == 0 and step % 100 == 0:
             print(f"step {step:,} of {total:,}, loss {running:.3f}", flush=True)
-    torch.save(network.state_dict(), out)
+    if rank == 0:
+        torch.save(network.state_dict(), out)
+    if meeting is not None:
+        torch.distributed.destroy_process_group()
+
+
+@torch.no_grad()
+def _meet(parameters: list[torch.Tensor], processes: int) -> None:
+    for value in parameters:
+        torch.distributed.all_reduce(value)
+        value /= processes
 
 
 def _loss(
@@ -197,5 +258,7 @@ def _parameters(network: Encoder, stage: Stage) -> list[dict[str, Any]]:
 def _rate_factor(name: str, layers: int, stage: Stage) -> float:
     if name.startswith("head"):
         return 5.0
+    if "layer." not in name:
+        return float(stage.layer_decay**layers)  # what all layers share
     depth = int(name.split("layer.")[1].split(".")[0])
     return float(stage.layer_decay ** (layers - 1 - depth))

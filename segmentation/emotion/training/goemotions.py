@@ -22,6 +22,10 @@ class Split:
     texts: list[str]
     labels: FloatArray
 
+    def first(self, most: int | None) -> "Split":
+        """The first rows; None: all of them."""
+        return Split(self.texts[:most], self.labels[:most])
+
 
 def load(folder: Path, split: str, *, whole: bool = True) -> Split:
     """One split of the original files. Raises DataRefused for other rows or labels.

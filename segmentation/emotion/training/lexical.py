@@ -1,4 +1,5 @@
-"""Fitting the lexical head: one logistic regression a label over pieces and pairs."""
+"""Fitting the lexical head: one logistic regression a label and a flag over pieces and
+pairs of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from segmentation.emotion.families import LABELS, FloatArray
+from segmentation.emotion.families import FloatArray
 from segmentation.emotion.lexical import LexicalHead, phrase_keys, rounded, weighed
 
 LEAST_TEXTS: Final = 3  # a phrase in fewer is not learned
@@ -26,9 +27,9 @@ def fit_lexical(
 ) -> LexicalHead:
     """A head of these texts.
 
-    texts: framed ids without marker; labels: (n, 28) in [0, 1], soft ones count as so
-    much of a yes and the rest of a no; of_customer: (n,), the others (comments) have an
-    intercept of their own, which the head leaves out.
+    texts: framed ids without marker; labels: (n, 30) in [0, 1], soft ones count as so
+    much of a yes and the rest of a no, NaN where nobody has said; of_customer: (n,),
+    the others (comments) have an intercept of their own, which the head leaves out.
     """
     keys = [phrase_keys(framed) for framed in texts]
     in_texts = Counter(int(key) for text in keys for key in np.unique(text))
@@ -36,10 +37,13 @@ def fit_lexical(
     counts = np.array([in_texts[int(key)] for key in kept], np.float64)
     idf = np.log((1 + len(texts)) / (1 + counts)) + 1
     matrix = _matrix(keys, kept, idf, of_customer)
-    weights = np.zeros((len(kept), len(LABELS)))
-    bias = np.zeros(len(LABELS))
-    for label in range(len(LABELS)):
-        model = _regression(matrix, labels[:, label])
+    weights = np.zeros((len(kept), labels.shape[1]))
+    bias = np.zeros(labels.shape[1])
+    for label in range(labels.shape[1]):
+        known = np.flatnonzero(~np.isnan(labels[:, label]))
+        if not len(known):
+            continue
+        model = _regression(matrix[known], labels[known, label])
         weights[:, label] = model.coef_[0, :-1]
         bias[label] = model.intercept_[0] + model.coef_[0, -1]
     whole, scale = rounded(weights)

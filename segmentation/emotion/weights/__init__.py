@@ -5,7 +5,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SUMS = "SHA256SUMS"
-FILES = ("model.int8.onnx", "vocab.txt", "lexical.npz", "meta.json")
+# comments.npz is the lexical head of comments, for figures on GoEmotions alone.
+FILES = ("model.int8.onnx", "vocab.txt", "lexical.npz", "comments.npz", "meta.json")
 
 
 class WeightsDamaged(Exception):

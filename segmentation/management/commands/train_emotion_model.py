@@ -43,7 +43,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--learning-curve",
             action="store_true",
-            help="also train stage 2 with 500, 1,000, 2,500 and 5,000 customer texts",
+            help="also train the small network with 500, 1,000, 2,500 and 5,000 texts",
         )
 
     def handle(self, **options: Any) -> None:
@@ -60,7 +60,9 @@ class Command(BaseCommand):
 
     def _train(self, data: Path, work: Path, out: Path, *, curve: bool) -> None:
         try:
+            from segmentation.emotion.training import curve as learning
             from segmentation.emotion.training import recipe
+            from segmentation.emotion.training.choices import Recipe
         except ImportError as error:
             raise CommandError(
                 f"Training needs the extra `train` (pip install attune[train]): {error}"
@@ -70,11 +72,11 @@ class Command(BaseCommand):
             recipe.check_corpus(training_texts())
             with tempfile.TemporaryDirectory() as scratch:
                 made = Path(scratch)
-                recipe.make(data, work, made, recipe.Recipe(), say=self._say)
+                recipe.make(data, work, made, Recipe(), say=self._say)
                 found = self._measured(made, data)
                 if curve:
-                    found["learning_curve"] = recipe.learning_curve(
-                        data, work, say=self._say
+                    found["learning_curve"] = learning.learning_curve(
+                        data, say=self._say
                     )
                 if missed := proof.below_the_gate(found):
                     raise CommandError(

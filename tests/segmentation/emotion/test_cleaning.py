@@ -111,6 +111,7 @@ def test_a_title_loses_its_reply_marks_and_line_ends():
         ("plain", "plain"),
         ("wow 😍", "wow smiling with heart-shaped eyes"),
         ("👍🏽", "thumbs up"),
+        ("no 😡", "no enraged face"),
         ("❤️", "heavy black heart"),
         ("🇬🇧 café", "café"),
         ("£5 – fine…", "£5 – fine…"),

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
-from segmentation.emotion.families import LABELS
+from segmentation.emotion.families import FLAGS, LABELS
 from segmentation.emotion.lexical import lexical_head, phrase_keys, rounded, weighed
 from segmentation.emotion.training.lexical import fit_lexical
 
 FIRST, LAST = 1, 2
 ANGER, JOY = LABELS.index("anger"), LABELS.index("joy")
+OUTPUTS = len(LABELS) + len(FLAGS)
+SENSITIVE, URGENT = OUTPUTS - 2, OUTPUTS - 1
 
 
 def framed(*pieces):
@@ -16,7 +18,8 @@ def framed(*pieces):
 @pytest.fixture(scope="module")
 def head():
     """Piece 10 is said in anger, 20 in joy, and 30 then 31 (but not 31 then 30) in
-    anger; two in three texts are customers'."""
+    anger; two in three texts are customers', and of these alone somebody has said that
+    40 is sensitive."""
     texts, labels = [], []
     for row in range(60):
         filler = 40 + row % 5
@@ -27,7 +30,8 @@ def head():
             ((31, 30), JOY),
         ][row % 4]
         texts.append(framed(*said))
-        labels.append(np.eye(len(LABELS))[label] * 0.9 + 0.05)
+        flags = [np.nan, np.nan] if row % 3 == 0 else [row % 5 == 0, row % 5 == 1]
+        labels.append([*np.eye(len(LABELS))[label] * 0.9 + 0.05, *flags])
     customers = np.arange(60) % 3 > 0
     return fit_lexical(texts, np.array(labels), customers, share=0.25)
 
@@ -39,6 +43,11 @@ def logit(head, *pieces):
 def test_a_piece_and_the_order_of_a_pair_are_remembered(head):
     assert logit(head, 10, 41)[ANGER] > logit(head, 41, 20)[ANGER] + 1
     assert logit(head, 30, 31)[ANGER] > logit(head, 31, 30)[ANGER] + 1
+
+
+def test_a_flag_is_learned_where_somebody_has_said(head):
+    assert logit(head, 10, 40)[SENSITIVE] > logit(head, 10, 42)[SENSITIVE] + 1
+    assert logit(head, 10, 41)[URGENT] > logit(head, 10, 42)[URGENT] + 1
 
 
 def test_a_known_key_weighs_its_share_of_the_norm_and_an_unknown_one_nothing():
@@ -56,7 +65,7 @@ def test_what_the_pieces_add_is_the_regressions_logit(head):
     rows, weight = weighed(keys, head.keys, head.idf)
     wanted = weight @ (head.weights[rows] * head.scale) + head.bias
     added = head.logits(ids)
-    assert added.shape == (5, len(LABELS))
+    assert added.shape == (5, OUTPUTS)
     np.testing.assert_allclose(added.sum(axis=0), wanted, atol=1e-12)
 
 
@@ -70,7 +79,7 @@ def test_saying_it_a_hundred_times_is_hardly_louder_than_saying_it_twice(head):
 
 
 def test_a_weight_is_rounded_by_less_than_half_a_step():
-    weights = np.random.default_rng(0).normal(size=(50, len(LABELS)))
+    weights = np.random.default_rng(0).normal(size=(50, OUTPUTS))
     whole, scale = rounded(weights)
     assert np.abs(whole * scale - weights).max() <= scale.max() / 2 + 1e-12
 
@@ -89,5 +98,5 @@ def test_a_file_whose_arrays_do_not_fit_is_refused(head):
     import dataclasses
 
     broken = dataclasses.replace(head, weights=head.weights[:-1])
-    with pytest.raises(ValueError, match=r"needs \(\d+, 28\) weights, has"):
+    with pytest.raises(ValueError, match=r"needs \(\d+, 30\) weights, has"):
         lexical_head(broken.to_bytes())

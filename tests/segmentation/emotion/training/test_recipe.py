@@ -21,43 +21,79 @@ def recipe():
 def rows(shared_data, recipe):
     from segmentation.emotion.training.encoder import base_vocabulary
     from segmentation.emotion.training.goemotions import load
+    from segmentation.emotion.training.rows import customer_examples, reddit_examples
     from segmentation.emotion.wordpiece import WordPiece
 
     tokenizer = WordPiece(base_vocabulary())
-    reddit = recipe.reddit_examples(
+    reddit = reddit_examples(
         load(shared_data / "emotion/goemotions", "train"), tokenizer
     ).pick(range(150))
-    own = recipe.customer_examples(training_texts()[:50], tokenizer)
+    own = customer_examples(training_texts()[:50], tokenizer)
     return reddit + own
 
 
-def step(rows, out, start=None):
+def step(rows, out, start=None, **options):
     from segmentation.emotion.training.fitting import Stage, fit
 
-    stage = Stage(epochs=1, rate=1e-4, most_steps=1, mosaic_share=0.1)
+    stage = Stage(epochs=1, rate=1e-4, most_steps=1, mosaic_share=0.1, **options)
     fit(rows, stage, start=start, out=out, log=False)
 
 
-def test_one_step_moves_the_weights_and_the_same_step_moves_them_alike(
-    rows, tmp_path, recipe
-):
+def test_one_step_moves_the_weights_and_the_same_step_moves_them_alike(rows, tmp_path):
+    from segmentation.emotion.training.encoder import loaded
+
     step(rows, tmp_path / "one.pt")
     step(rows, tmp_path / "two.pt")
-    one, two = (
-        recipe.loaded(tmp_path / name).state_dict() for name in ("one.pt", "two.pt")
-    )
+    one, two = (loaded(tmp_path / name).state_dict() for name in ("one.pt", "two.pt"))
     assert all((one[name] == two[name]).all() for name in one)
     step(rows, tmp_path / "three.pt", start=tmp_path / "one.pt")
-    three = recipe.loaded(tmp_path / "three.pt").state_dict()
+    three = loaded(tmp_path / "three.pt").state_dict()
     assert (three["head.weight"] != one["head.weight"]).any()
     words = "body.embeddings.word_embeddings.weight"
     assert (three[words] == one[words]).all()  # words stay as they came
 
 
+def test_two_processes_meet_and_end_with_the_same_weights_each_time(rows, tmp_path):
+    from segmentation.emotion.training.encoder import loaded
+
+    step(rows, tmp_path / "alone.pt", threads=1)
+    for name in ("one.pt", "two.pt"):
+        step(rows, tmp_path / name, threads=1, processes=2)
+    alone, one, two = (
+        loaded(tmp_path / f"{name}.pt").state_dict() for name in ("alone", "one", "two")
+    )
+    assert all((one[name] == two[name]).all() for name in one)
+    assert (one["head.weight"] != alone["head.weight"]).any()  # both batches moved it
+
+
+def test_the_teacher_reads_the_same_pieces_under_its_own_numbers():
+    import torch
+
+    from segmentation.emotion.training.encoder import base_vocabulary, padded
+    from segmentation.emotion.training.examples import encode
+    from segmentation.emotion.training.teacher import large
+    from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
+
+    teacher = large().eval()
+    texts = ["The parcel never came.", "My package has not arrived.", "A lovely cake!"]
+    tokenizer = WordPiece(base_vocabulary())
+    ids, mask = padded(encode(texts, tokenizer, longest=MAX_PIECES))
+    ids = teacher.ids_of_body[ids]
+    with torch.no_grad():
+        hidden = teacher.body(input_ids=ids, attention_mask=mask).last_hidden_state
+    of_text = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    of_text = torch.nn.functional.normalize(of_text)
+    alike = of_text @ of_text.T
+    # Its makers' own task: to tell sentences that say the same.
+    assert alike[0, 1] > 0.4 > 0.25 > alike[0, 2]
+
+
 def test_the_graph_reads_as_the_network_does(rows, tmp_path, recipe, shared_data):
     from segmentation.emotion.analyzers.minilm import MiniLM
-    from segmentation.emotion.training.encoder import base_vocabulary, predict
+    from segmentation.emotion.training.choices import Recipe
+    from segmentation.emotion.training.encoder import base_vocabulary, loaded, predict
     from segmentation.emotion.training.examples import encode
+    from segmentation.emotion.training.rows import prepared
     from segmentation.emotion.weights import write_sums
     from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
 
@@ -66,14 +102,14 @@ def test_the_graph_reads_as_the_network_does(rows, tmp_path, recipe, shared_data
     made.mkdir()
     reddit = shared_data / "emotion/goemotions"
     usual = recipe.export(tmp_path / "one.pt", made, reddit)
-    few = recipe.Recipe(most_comments=400, most_customer_texts=200, lexical_share=0.0)
+    few = Recipe(most_comments=400, most_customer_texts=200, lexical_share=0.0)
     usual_lexical = recipe.export_lexical(made, reddit, few)
     recipe.write_meta(made)
     write_sums(made)
-    texts = [recipe.prepared(text.text) for text in training_texts()[:40]]
+    texts = [prepared(text.text) for text in training_texts()[:40]]
     tokenizer = WordPiece(base_vocabulary())
     wanted = predict(
-        recipe.loaded(tmp_path / "one.pt"),
+        loaded(tmp_path / "one.pt"),
         encode(texts, tokenizer, longest=MAX_PIECES, of_customers=True),
     )
     assert MiniLM(made).score(texts) == pytest.approx(wanted[:, :28], abs=0.06)

@@ -1,0 +1,88 @@
+"""GoEmotions and our own customer texts as rows to train on."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.emotion.cleaning import clean, spell_emoji
+from segmentation.emotion.corpus.texts import (
+    CustomerText,
+    training_texts,
+)
+from segmentation.emotion.families import FAMILIES, FLAGS
+from segmentation.emotion.training import goemotions
+from segmentation.emotion.training.choices import Recipe
+from segmentation.emotion.training.examples import (
+    Examples,
+    encode,
+    reader_targets,
+)
+from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
+
+SHORT: Final = 48  # pieces; 99.8 % of GoEmotions fit
+
+
+def chosen_texts(recipe: Recipe) -> list[CustomerText]:
+    """The customer texts this recipe trains on, shuffled."""
+    texts = training_texts()
+    order = np.random.default_rng(recipe.seed).permutation(len(texts))
+    return [texts[row] for row in order[: recipe.most_customer_texts]]
+
+
+def prepared(text: str) -> str:
+    """A text as the product hands it to the encoder."""
+    return spell_emoji(" ".join((clean(text) or text).split()))
+
+
+def customer_examples(texts: Sequence[CustomerText], tokenizer: WordPiece) -> Examples:
+    """Own texts with the mean of both readers as target."""
+    targets = [reader_targets(text.readers) for text in texts]
+    return Examples(
+        encode(
+            [prepared(text.text) for text in texts],
+            tokenizer,
+            longest=MAX_PIECES,
+            of_customers=True,
+        ),
+        np.hstack(
+            [
+                np.array([labels for labels, _ in targets]),
+                np.array([flags_of(text) for text in texts]),
+            ]
+        ),
+        np.array([families for _, families in targets]),
+    )
+
+
+def flags_of(text: CustomerText) -> list[float]:
+    """Sensitive and urgent; unknown where a reader could not tell."""
+    if text.sensitive is None:
+        return [np.nan, np.nan]
+    return [float(text.sensitive), float(text.urgent)]
+
+
+def reddit_examples(split: goemotions.Split, tokenizer: WordPiece) -> Examples:
+    """GoEmotions; its rows have no say on the family mix, only on labels."""
+    return Examples(
+        encode([spell_emoji(text) for text in split.texts], tokenizer, longest=SHORT),
+        np.hstack([split.labels, np.full((len(split.texts), len(FLAGS)), np.nan)]),
+        np.zeros((len(split.texts), len(FAMILIES))),
+    )
+
+
+def some_rows(number: int, share: float, seed: int) -> NDArray[np.int64]:
+    """Rows of this share of all."""
+    return np.flatnonzero(np.random.default_rng(seed).random(number) < share)
+
+
+def marked(
+    pieces: list[NDArray[np.int32]], rows: Iterable[int], mark: int
+) -> list[NDArray[np.int32]]:
+    """These comments read as a customer's, so that what they teach of feeling holds
+    there too. Without them the AUC on UCI sentences fell from 0.95 to 0.87."""
+    found = list(pieces)
+    for row in rows:
+        found[row] = np.insert(found[row], 1, mark).astype(np.int32)
+    return found
