@@ -21,6 +21,7 @@ from segmentation.diagnosing import ask_diagnosis, carry_out_diagnosis
 from segmentation.models import RunDiagnosis, Segment
 from segmentation.pictures import LevelBar, level_bars
 from segmentation.places import published_run
+from segmentation.showing import DEEPEST_TINT
 
 MAY_ASK = "segmentation.add_rundiagnosis"
 # Longer than a worker takes for 5,000 customers.
@@ -107,7 +108,7 @@ def _bars(
 def _cells(cluster: FreeCluster) -> list[tuple[int, int]]:
     """How many of it are in each segment, and the tint of the cell."""
     return [
-        (count, round(60 * count / max(1, cluster.customers)))
+        (count, round(DEEPEST_TINT * count / max(1, cluster.customers)))
         for count in cluster.in_segments
     ]
 

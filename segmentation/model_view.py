@@ -18,6 +18,7 @@ from segmentation.reading_mark import all_read_by
 from segmentation.scoring import of_other_versions
 from segmentation.sensitive_matters import waiting_matters
 from segmentation.shop_words import brand_words
+from segmentation.showing import DEEPEST_TINT
 
 EVALUATION = FOLDER / "eval.json"
 
@@ -93,7 +94,7 @@ def _confusion(table: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
                     {
                         "family": column,
                         "count": counts.get(column, 0),
-                        "tint": round(60 * counts.get(column, 0) / total),
+                        "tint": round(DEEPEST_TINT * counts.get(column, 0) / total),
                     }
                     for column in (*FAMILIES, "not read")
                 ],

@@ -6,7 +6,7 @@ Signatures and sizes were computed when the run was published and are read from 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from django.db.models import Q
@@ -33,6 +33,10 @@ RUNS_IN_A_TREND = 8
 WORDS_LEAST, WORDS_MOST = 4, 40
 # A family is worth a word in a segment's sentence from this share of a sentence on.
 PERCENT = 100
+
+# Per cent of a family's colour behind a number: more, and joy and trust hide it in the
+# dark.
+DEEPEST_TINT: Final = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,11 @@ def fit_lexical(
     bias = np.zeros(labels.shape[1])
     for label in range(labels.shape[1]):
         known = np.flatnonzero(~np.isnan(labels[:, label]))
-        if not len(known):
+        target = labels[known, label]
+        if target.max(initial=0) <= _SURE or target.min(initial=1) >= 1 - _SURE:
+            bias[label] = _usual(target)
             continue
-        model = _regression(matrix[known], labels[known, label])
+        model = _regression(matrix[known], target)
         weights[:, label] = model.coef_[0, :-1]
         bias[label] = model.intercept_[0] + model.coef_[0, -1]
     whole, scale = rounded(weights)
@@ -68,6 +70,12 @@ def _matrix(
         (np.concatenate(values), np.concatenate(columns), ends),
         shape=(len(keys), len(kept) + 1),
     )
+
+
+def _usual(target: FloatArray) -> float:
+    """The logit of a label that everybody or nobody has, half a text of each added."""
+    yes = target.sum() + 0.5
+    return float(np.log(yes / (len(target) + 1 - yes)))
 
 
 def _regression(matrix: csr_matrix, target: FloatArray) -> LogisticRegression:

@@ -50,6 +50,14 @@ def test_a_flag_is_learned_where_somebody_has_said(head):
     assert logit(head, 10, 41)[URGENT] > logit(head, 10, 42)[URGENT] + 1
 
 
+def test_a_label_that_nobody_has_is_unlikely_whatever_is_said():
+    labels = np.zeros((9, OUTPUTS))
+    labels[::2, ANGER] = 1.0
+    texts = [framed(10, 40 + row) for row in range(9)]
+    head = fit_lexical(texts, labels, np.ones(9, bool), share=0.25)
+    assert logit(head, 10, 40)[JOY] == pytest.approx(np.log(0.5 / 9.5))
+
+
 def test_a_known_key_weighs_its_share_of_the_norm_and_an_unknown_one_nothing():
     rows, weight = weighed(
         np.array([7, 5, 7, 6]), np.array([5, 7]), np.array([2.0, 1.5])
