@@ -21,7 +21,7 @@ from segmentation.diagnosing import ask_diagnosis, carry_out_diagnosis
 from segmentation.models import RunDiagnosis, Segment
 from segmentation.pictures import LevelBar, level_bars
 from segmentation.places import published_run
-from segmentation.showing import DEEPEST_TINT
+from segmentation.showing import tint
 
 MAY_ASK = "segmentation.add_rundiagnosis"
 # Longer than a worker takes for 5,000 customers.
@@ -107,10 +107,7 @@ def _bars(
 
 def _cells(cluster: FreeCluster) -> list[tuple[int, int]]:
     """How many of it are in each segment, and the tint of the cell."""
-    return [
-        (count, round(DEEPEST_TINT * count / max(1, cluster.customers)))
-        for count in cluster.in_segments
-    ]
+    return [(count, tint(count, cluster.customers)) for count in cluster.in_segments]
 
 
 @require_POST

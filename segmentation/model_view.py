@@ -18,7 +18,7 @@ from segmentation.reading_mark import all_read_by
 from segmentation.scoring import of_other_versions
 from segmentation.sensitive_matters import waiting_matters
 from segmentation.shop_words import brand_words
-from segmentation.showing import DEEPEST_TINT
+from segmentation.showing import tint
 
 EVALUATION = FOLDER / "eval.json"
 
@@ -86,7 +86,7 @@ def _confusion(table: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
     rows = []
     for family in FAMILIES:
         counts = table.get(family, {})
-        total = sum(counts.values()) or 1
+        total = sum(counts.values())
         rows.append(
             {
                 "family": family,
@@ -94,7 +94,7 @@ def _confusion(table: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
                     {
                         "family": column,
                         "count": counts.get(column, 0),
-                        "tint": round(DEEPEST_TINT * counts.get(column, 0) / total),
+                        "tint": tint(counts.get(column, 0), total),
                     }
                     for column in (*FAMILIES, "not read")
                 ],

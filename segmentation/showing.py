@@ -36,7 +36,12 @@ PERCENT = 100
 
 # Per cent of a family's colour behind a number: more, and joy and trust hide it in the
 # dark.
-DEEPEST_TINT: Final = 40
+_DEEPEST_TINT: Final = 40
+
+
+def tint(count: int, of: int) -> int:
+    """How much of a family's colour stands behind a count, in per cent."""
+    return round(_DEEPEST_TINT * count / max(1, of))
 
 
 @dataclass(frozen=True, slots=True)

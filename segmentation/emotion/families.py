@@ -74,6 +74,9 @@ LABELS: Final = tuple(_GLASGOW)
 FLAGS: Final = ("sensitive", "urgent")
 """What the encoder says beside the labels: only a person may answer; at once."""
 
+OUTPUTS: Final = len(LABELS) + len(FLAGS)
+"""Columns of every logit and score of a text: the labels, then the flags."""
+
 NEUTRAL_LABEL: Final = LABELS.index("neutral")
 
 # A surprise or a question is good or bad by its context, so it counts a quarter.

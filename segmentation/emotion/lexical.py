@@ -14,13 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.emotion.families import FLAGS, LABELS, FloatArray
+from segmentation.emotion.families import OUTPUTS, FloatArray
 
 IntArray = NDArray[np.int64]
 
 _BITS: Final = 16  # a piece's id has fewer; the first of a pair stands above the second
 _INT8_MOST: Final = 127
-_OUTPUTS: Final = len(LABELS) + len(FLAGS)
 
 
 def phrase_keys(framed: IntArray) -> IntArray:
@@ -105,9 +104,9 @@ def lexical_head(content: bytes) -> LexicalHead:
         bias=fields["bias"].astype(np.float64),
         share=float(fields["share"]),
     )
-    if found.weights.shape != (len(found.keys), _OUTPUTS):
+    if found.weights.shape != (len(found.keys), OUTPUTS):
         raise ValueError(
-            f"The lexical head needs ({len(found.keys)}, {_OUTPUTS}) weights, "
+            f"The lexical head needs ({len(found.keys)}, {OUTPUTS}) weights, "
             f"has {found.weights.shape}."
         )
     return found

@@ -26,8 +26,8 @@ from segmentation.emotion.brand_words import NAME, NO_BRAND_WORDS, BrandWords
 from segmentation.emotion.families import (
     AROUSAL,
     FAMILIES,
-    FLAGS,
     LABELS,
+    OUTPUTS,
     VALENCE,
     FloatArray,
 )
@@ -328,7 +328,7 @@ def pool_text(text: SplitText, scores: _Logits) -> pooling.PooledText:
     title, body = (
         pooling.probabilities(
             np.array([scores[window.spelt].sum(axis=0) for window in part]).reshape(
-                -1, len(LABELS) + len(FLAGS)
+                -1, OUTPUTS
             )[:, : len(LABELS)]
         )
         for part in (text.title, text.body)

@@ -18,7 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from segmentation.emotion.analyzers.base import MOST_PIECES
-from segmentation.emotion.families import FLAGS, LABELS, NEUTRAL_LABEL, FloatArray
+from segmentation.emotion.families import LABELS, NEUTRAL_LABEL, OUTPUTS, FloatArray
 from segmentation.emotion.lexical import LexicalHead, lexical_head
 from segmentation.emotion.weights import (
     FILES,
@@ -134,7 +134,7 @@ def _contributions(
     loaded: _Loaded, parts: list[list[int]], of_customers: bool
 ) -> FloatArray:
     """(parts, 30); what the frame adds is spread over all pieces alike."""
-    added = np.zeros((len(parts), len(LABELS) + len(FLAGS)))
+    added = np.zeros((len(parts), OUTPUTS))
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     owners = owners[:MOST_PIECES]
     if not len(owners):

@@ -1,23 +1,28 @@
 """What the recipe has chosen: stages, shares, seeds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from segmentation.emotion.training.fitting import Stage
 
 Say = Callable[[str], None]
 
 
-def _teaching(*, epochs: float, rate: float, seed: int) -> Stage:
-    return Stage(
-        epochs=epochs,
-        rate=rate,
-        seed=seed,
-        flag_weight=4.0,
-        comment_weight=1.5,
-        threads=1,
-        processes=2,
-    )
+_side_by_side = partial(Stage, threads=1, processes=2)
+_teaching = partial(_side_by_side, flag_weight=4.0, comment_weight=1.5)
+_FIRST: Final = _side_by_side(
+    epochs=2.5, rate=2e-4, seed=3, flag_weight=2.0, comment_weight=1.5
+)
+_SECOND: Final = _side_by_side(
+    epochs=0.5,
+    rate=8e-5,
+    seed=2,
+    flag_weight=4.0,
+    comment_weight=2.0,
+    mosaic_share=0.1,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +36,8 @@ class Recipe:
         _teaching(epochs=1, rate=1.5e-4, seed=11),
     )
     teacher_own_again: float = 0.2
-    first: Stage = field(
-        default_factory=lambda: Stage(
-            epochs=2.5,
-            rate=2e-4,
-            seed=3,
-            flag_weight=2.0,
-            comment_weight=1.5,
-            threads=1,
-            processes=2,
-        )
-    )
-    second: Stage = field(
-        default_factory=lambda: Stage(
-            epochs=0.5,
-            rate=8e-5,
-            seed=2,
-            flag_weight=4.0,
-            comment_weight=2.0,
-            mosaic_share=0.1,
-            threads=1,
-            processes=2,
-        )
-    )
+    first: Stage = _FIRST
+    second: Stage = _SECOND
     lexical_share: float = 0.25
     soft_share: float = 0.7
     own_soft_share: float = 0.4

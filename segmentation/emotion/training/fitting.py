@@ -64,14 +64,27 @@ def fit(
     long where it is emulated); weights, sums and the loss stay float32.
     """
     if stage.processes == 1:
-        _fit(0, examples, stage, start, out, base, log, None)
+        _fit(0, examples, stage, start, out, base, log)
         return
-    with tempfile.TemporaryDirectory() as meeting:
+    with tempfile.TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(
-            _fit,
-            (examples, stage, start, out, base, log, Path(meeting) / "meeting"),
+            _fit_in_company,
+            (Path(folder) / "meeting", examples, stage, start, out, base, log),
             nprocs=stage.processes,
         )
+
+
+def _fit_in_company(rank: int, meeting: Path, *of_fit: Any) -> None:
+    """meeting: a file by which the processes find each other."""
+    stage: Stage = of_fit[1]
+    torch.distributed.init_process_group(
+        "gloo",
+        init_method=f"file://{meeting}",
+        rank=rank,
+        world_size=stage.processes,
+    )
+    _fit(rank, *of_fit)
+    torch.distributed.destroy_process_group()
 
 
 def _fit(
@@ -82,23 +95,16 @@ def _fit(
     out: Path,
     base: Callable[[], Encoder],
     log: bool,
-    meeting: Path | None,
 ) -> None:
-    """meeting: a file by which processes find each other. Each takes every n-th batch,
-    and now and then all go on from the mean of their weights (local SGD, Stich 2019):
-    on few cores sooner done than one process with as many threads."""
-    if meeting is not None:
-        torch.distributed.init_process_group(
-            "gloo",
-            init_method=f"file://{meeting}",
-            rank=rank,
-            world_size=stage.processes,
-        )
+    """Each process takes every n-th batch, and now and then all go on from the mean of
+    their weights (local SGD, Stich 2019): on few cores sooner done than one process
+    with as many threads."""
     torch.set_num_threads(stage.threads)
     torch.manual_seed(stage.seed)
     network = base()
     if start is not None:
         network.load_state_dict(torch.load(start, weights_only=True))
+    # All begin with the same head; what each leaves out by chance differs.
     torch.manual_seed(stage.seed + rank)
     groups = _parameters(network, stage)
     optimizer = torch.optim.AdamW(groups, fused=True)
@@ -130,15 +136,13 @@ def _fit(
         torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
         optimizer.step()
         schedule.step()
-        if meeting is not None and (step % _APART_STEPS == 0 or step == limit):
+        if stage.processes > 1 and (step % _APART_STEPS == 0 or step == limit):
             _meet(parameters, stage.processes)
         running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
         if log and rank == 0 and step % 100 == 0:
             print(f"step {step:,} of {total:,}, loss {running:.3f}", flush=True)
     if rank == 0:
         torch.save(network.state_dict(), out)
-    if meeting is not None:
-        torch.distributed.destroy_process_group()
 
 
 @torch.no_grad()

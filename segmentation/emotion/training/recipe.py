@@ -6,7 +6,7 @@ say of all of them, beside what people said, is what the small one learns from t
 (distillation, Hinton, Vinyals and Dean 2015; born again, Furlanello et al. 2018): every
 comment as a comment, many as a customer's text besides. Stage 2 goes on more slowly,
 with several texts in one window now and then. Beside the network stands a lexical head,
-fitted on both sets by itself.
+fitted on both sets by itself, and one of comments alone.
 """
 
 import json
@@ -23,11 +23,8 @@ from numpy.typing import NDArray
 from segmentation.emotion.analyzers.minilm import MiniLM
 from segmentation.emotion.cleaning import spell_emoji
 from segmentation.emotion.corpus.likeness import alike_between, alike_within
-from segmentation.emotion.corpus.texts import (
-    CustomerText,
-    training_texts,
-)
-from segmentation.emotion.families import FLAGS, LABELS, FloatArray
+from segmentation.emotion.corpus.texts import CustomerText, training_texts
+from segmentation.emotion.families import LABELS, FloatArray
 from segmentation.emotion.label_figures import thresholds
 from segmentation.emotion.proof import judging_texts
 from segmentation.emotion.training import goemotions
@@ -38,10 +35,7 @@ from segmentation.emotion.training.encoder import (
     loaded,
     predict,
 )
-from segmentation.emotion.training.examples import (
-    encode,
-    reader_targets,
-)
+from segmentation.emotion.training.examples import encode
 from segmentation.emotion.training.export import (
     kept_pieces,
     largest_inputs,
@@ -51,8 +45,9 @@ from segmentation.emotion.training.fitting import fit
 from segmentation.emotion.training.lexical import fit_lexical
 from segmentation.emotion.training.rows import (
     chosen_texts,
-    flags_of,
+    comment_labels,
     prepared,
+    reader_labels,
 )
 from segmentation.emotion.training.teaching import taught_rows
 from segmentation.emotion.weights import write_sums
@@ -86,6 +81,9 @@ def train(data: Path, work: Path, recipe: Recipe, *, say: Say) -> Path:
 
     A checkpoint that `work` already has is not fitted again.
     """
+    second = work / "second.pt"
+    if second.exists():
+        return second
     split = goemotions.load(data, "train").first(recipe.most_comments)
     own = chosen_texts(recipe)
     taught = taught_rows(split, own, work, recipe, say=say)
@@ -93,10 +91,8 @@ def train(data: Path, work: Path, recipe: Recipe, *, say: Say) -> Path:
     if not first.exists():
         say(f"stage 1: {len(taught):,} rows, {len(own):,} customer texts among them")
         fit(taught, recipe.first, start=None, out=first)
-    second = work / "second.pt"
-    if not second.exists():
-        say("stage 2")
-        fit(taught, recipe.second, start=first, out=second)
+    say("stage 2")
+    fit(taught, recipe.second, start=first, out=second)
     return second
 
 
@@ -137,20 +133,12 @@ def export_lexical(folder: Path, data: Path, recipe: Recipe) -> FloatArray:
     customers = chosen_texts(recipe)
     of_comments = [_framed(spell_emoji(t), tokenizer) for t in comments.texts]
     of_customers = [_framed(prepared(t.text), tokenizer) for t in customers]
-    said = [[*reader_targets(one.readers)[0], *flags_of(one)] for one in customers]
-    unflagged = np.full((len(of_comments), len(FLAGS)), np.nan)
-    labels = np.hstack([comments.labels, unflagged])
-    whose = np.repeat([False, True], [len(of_comments), len(of_customers)])
-    share = recipe.lexical_share
-    head = fit_lexical(
-        of_comments + of_customers,
-        np.vstack([labels, said]),
-        whose,
-        share=share,
-    )
+    labels = np.vstack([comment_labels(comments), reader_labels(customers)])
+    n, share = len(of_comments), recipe.lexical_share
+    are_customers = np.arange(len(labels)) >= n
+    head = fit_lexical(of_comments + of_customers, labels, are_customers, share=share)
     (folder / "lexical.npz").write_bytes(head.to_bytes())
-    none = np.zeros(len(of_comments), np.bool_)
-    alone = fit_lexical(of_comments, labels, none, share=share)
+    alone = fit_lexical(of_comments, labels[:n], are_customers[:n], share=share)
     (folder / "comments.npz").write_bytes(alone.to_bytes())
     logits = [head.logits(ids).sum(axis=0) for ids in of_customers]
     return np.asarray(np.mean(logits, axis=0)[: len(LABELS)])

@@ -1,24 +1,18 @@
 """GoEmotions and our own customer texts as rows to train on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.emotion.cleaning import clean, spell_emoji
-from segmentation.emotion.corpus.texts import (
-    CustomerText,
-    training_texts,
-)
-from segmentation.emotion.families import FAMILIES, FLAGS
+from segmentation.emotion.corpus.texts import CustomerText, training_texts
+from segmentation.emotion.families import FAMILIES, FLAGS, FloatArray
 from segmentation.emotion.training import goemotions
 from segmentation.emotion.training.choices import Recipe
-from segmentation.emotion.training.examples import (
-    Examples,
-    encode,
-    reader_targets,
-)
+from segmentation.emotion.training.examples import Examples, encode, reader_targets
 from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
 
 SHORT: Final = 48  # pieces; 99.8 % of GoEmotions fit
@@ -38,7 +32,6 @@ def prepared(text: str) -> str:
 
 def customer_examples(texts: Sequence[CustomerText], tokenizer: WordPiece) -> Examples:
     """Own texts with the mean of both readers as target."""
-    targets = [reader_targets(text.readers) for text in texts]
     return Examples(
         encode(
             [prepared(text.text) for text in texts],
@@ -46,17 +39,19 @@ def customer_examples(texts: Sequence[CustomerText], tokenizer: WordPiece) -> Ex
             longest=MAX_PIECES,
             of_customers=True,
         ),
-        np.hstack(
-            [
-                np.array([labels for labels, _ in targets]),
-                np.array([flags_of(text) for text in texts]),
-            ]
-        ),
-        np.array([families for _, families in targets]),
+        reader_labels(texts),
+        np.array([reader_targets(text.readers)[1] for text in texts]),
     )
 
 
-def flags_of(text: CustomerText) -> list[float]:
+def reader_labels(texts: Sequence[CustomerText]) -> FloatArray:
+    """(n, 30): the mean of both readers, and the flags."""
+    return np.array(
+        [[*reader_targets(text.readers)[0], *_flags(text)] for text in texts]
+    )
+
+
+def _flags(text: CustomerText) -> list[float]:
     """Sensitive and urgent; unknown where a reader could not tell."""
     if text.sensitive is None:
         return [np.nan, np.nan]
@@ -67,9 +62,14 @@ def reddit_examples(split: goemotions.Split, tokenizer: WordPiece) -> Examples:
     """GoEmotions; its rows have no say on the family mix, only on labels."""
     return Examples(
         encode([spell_emoji(text) for text in split.texts], tokenizer, longest=SHORT),
-        np.hstack([split.labels, np.full((len(split.texts), len(FLAGS)), np.nan)]),
+        comment_labels(split),
         np.zeros((len(split.texts), len(FAMILIES))),
     )
+
+
+def comment_labels(split: goemotions.Split) -> FloatArray:
+    """(n, 30): the annotators' labels; nobody has flagged a comment."""
+    return np.hstack([split.labels, np.full((len(split.texts), len(FLAGS)), np.nan)])
 
 
 def some_rows(number: int, share: float, seed: int) -> NDArray[np.int64]:
@@ -77,12 +77,10 @@ def some_rows(number: int, share: float, seed: int) -> NDArray[np.int64]:
     return np.flatnonzero(np.random.default_rng(seed).random(number) < share)
 
 
-def marked(
-    pieces: list[NDArray[np.int32]], rows: Iterable[int], mark: int
-) -> list[NDArray[np.int32]]:
-    """These comments read as a customer's, so that what they teach of feeling holds
-    there too. Without them the AUC on UCI sentences fell from 0.95 to 0.87."""
-    found = list(pieces)
+def marked(comments: Examples, rows: NDArray[np.int64], mark: int) -> Examples:
+    """The same, these of them read as a customer's, so that what they teach of feeling
+    holds there too. Without them the AUC on UCI sentences fell from 0.95 to 0.87."""
+    pieces = list(comments.pieces)
     for row in rows:
-        found[row] = np.insert(found[row], 1, mark).astype(np.int32)
-    return found
+        pieces[row] = np.insert(pieces[row], 1, mark).astype(np.int32)
+    return replace(comments, pieces=pieces)

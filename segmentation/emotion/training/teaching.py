@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from segmentation.emotion.analyzers.minilm import MiniLM
 from segmentation.emotion.cleaning import spell_emoji
 from segmentation.emotion.corpus.texts import CustomerText
-from segmentation.emotion.families import LABELS, FloatArray
+from segmentation.emotion.families import LABELS, OUTPUTS, FloatArray
 from segmentation.emotion.training import goemotions
 from segmentation.emotion.training.choices import Recipe, Say
 from segmentation.emotion.training.encoder import (
-    OUTPUTS,
     base_vocabulary,
     loaded,
     predict,
@@ -57,9 +56,7 @@ def taught_rows(
     if not path.exists():
         _teach(comments, own, path, recipe, mark, say=say)
     some = some_rows(len(comments), recipe.marked_share, recipe.seed)
-    chosen = comments.pick(some)
-    pieces = marked(chosen.pieces, range(len(some)), mark)
-    every = comments + replace(chosen, pieces=pieces) + own
+    every = comments + marked(comments, some, mark).pick(some) + own
     say("what the teacher says")
     said = heard(path, comments.pieces + own.pieces)
     of_comments, of_own = said[: len(comments)], said[len(comments) :]
@@ -96,7 +93,7 @@ def _teach(
         if out.exists():
             continue
         some = some_rows(len(comments), recipe.teacher_marked_share, stage.seed)
-        both = replace(comments, pieces=marked(comments.pieces, some, mark)) + texts
+        both = marked(comments, some, mark) + texts
         say(f"the teacher learns from {len(both):,} texts")
         fit(both, stage, start=start, out=out, base=large)
 

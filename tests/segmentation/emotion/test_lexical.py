@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from segmentation.emotion.families import FLAGS, LABELS
+from segmentation.emotion.families import LABELS, OUTPUTS
 from segmentation.emotion.lexical import lexical_head, phrase_keys, rounded, weighed
 from segmentation.emotion.training.lexical import fit_lexical
 
 FIRST, LAST = 1, 2
 ANGER, JOY = LABELS.index("anger"), LABELS.index("joy")
-OUTPUTS = len(LABELS) + len(FLAGS)
 SENSITIVE, URGENT = OUTPUTS - 2, OUTPUTS - 1
 
 

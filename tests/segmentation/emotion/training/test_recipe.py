@@ -66,6 +66,43 @@ def test_two_processes_meet_and_end_with_the_same_weights_each_time(rows, tmp_pa
     assert (one["head.weight"] != alone["head.weight"]).any()  # both batches moved it
 
 
+def test_the_small_network_learns_from_people_and_both_teachers(tmp_path, monkeypatch):
+    from segmentation.emotion.families import LABELS, OUTPUTS
+    from segmentation.emotion.training import teaching
+    from segmentation.emotion.training.choices import Recipe
+    from segmentation.emotion.training.goemotions import Split
+    from segmentation.emotion.training.rows import some_rows
+
+    def heard(path, pieces):  # of comments, then of our own texts
+        return np.repeat(np.arange(len(pieces))[:, None] / 10, OUTPUTS, axis=1)
+
+    def heard_before(comments, some, own):
+        return np.full((len(comments) + len(some) + len(own), OUTPUTS), 0.5)
+
+    monkeypatch.setattr(teaching, "heard", heard)
+    monkeypatch.setattr(teaching, "heard_before", heard_before)
+    (tmp_path / "teacher.pt").touch()
+    recipe, own = Recipe(), training_texts()[:2]
+    split = Split(["one", "two", "three", "four"], np.eye(4, len(LABELS)))
+    taught = teaching.taught_rows(split, own, tmp_path, recipe, say=print)
+    some = some_rows(4, recipe.marked_share, recipe.seed)
+    assert 0 < len(some) < 4
+    assert len(taught) == 4 + len(some) + 2
+    said = (1 - recipe.soft_share) * split.labels
+    said += recipe.soft_share * (np.arange(4)[:, None] / 10 + 0.5) / 2
+    np.testing.assert_allclose(taught.labels[:4, :28], said)
+    np.testing.assert_allclose(taught.labels[4:-2, :28], said[some])
+    assert np.isnan(taught.labels[:4, 28:]).all()  # nobody flagged a comment
+    assert (taught.labels[4:-2, 28:] == 0.5).all()
+    assert [len(ids) for ids in taught.pieces[4:-2]] == [
+        len(taught.pieces[row]) + 1 for row in some
+    ]
+    anger, joy = LABELS.index("anger"), LABELS.index("joy")
+    assert own[0].readers[0][0] == own[0].readers[1][0] == "anger"  # so it is 0.9 there
+    assert taught.labels[-2, anger] == pytest.approx(0.6 * 0.9 + 0.4 * (0.4 + 0.5) / 2)
+    assert taught.labels[-2, joy] == pytest.approx(0.4 * (0.4 + 0.5) / 2)
+
+
 def test_the_teacher_reads_the_same_pieces_under_its_own_numbers():
     import torch
 
