@@ -23,6 +23,14 @@ def provider_is_known(**kwargs: Any) -> list[CheckMessage]:
                 id="attune.E001",
             )
         ]
+    if others := [one for one in settings.FORMER_PROVIDERS if one not in PROVIDERS]:
+        return [
+            Error(
+                f"ATTUNE_FORMER_PROVIDERS needs names of {', '.join(PROVIDERS)}; "
+                f"it has {', '.join(others)}.",
+                id="attune.E008",
+            )
+        ]
     if settings.PROVIDER == "amazon_ses":
         return _amazon_is_ready()
     if settings.PROVIDER == "sendgrid":

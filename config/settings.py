@@ -120,6 +120,8 @@ WHITENOISE_USE_FINDERS = True
 # Sending. One setting chooses the provider; PROVIDER_OPTIONS are its Anymail options.
 PROVIDER = env.text("ATTUNE_PROVIDER", "outbox")
 PROVIDER_OPTIONS = env.mapping("ATTUNE_PROVIDER_OPTIONS")
+# What left through them may still bounce, and people may still say no.
+FORMER_PROVIDERS = env.words("ATTUNE_FORMER_PROVIDERS")
 # As many people as one crash may leave in doubt, where a provider takes many in a call.
 MAILS_PER_CALL = env.integer("ATTUNE_MAILS_PER_CALL", 500, least=1, most=500)
 SMTP_URL = env.text("ATTUNE_SMTP_URL", "smtp://127.0.0.1:25")

@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from engagement.metrics_views import metrics
-from engagement.webhooks import provider_webhooks
+from engagement.webhooks import webhooks_of
 
 # The local outbox has no provider; the demo's simulation reports in this one's format.
 SIMULATED_PROVIDER = "postmark"
@@ -23,7 +23,7 @@ urlpatterns = [
     path("admin/campaigns/", include("campaigns.urls")),
     path("admin/engagement/", include("engagement.admin_urls")),
     path("admin/", admin.site.urls),
-    path("anymail/", include(provider_webhooks(REPORTS))),
+    path("anymail/", include(webhooks_of([REPORTS, *settings.FORMER_PROVIDERS]))),
     path("metrics", metrics, name="metrics"),
     path("", include("engagement.urls")),
 ]

@@ -22,6 +22,8 @@ JUDGED_FROM: Final = 200
 LOOKED_AT: Final = 5000
 BOUNCED_MOST: Final = 0.05
 COMPLAINED_MOST: Final = 0.003
+# What a server or a provider says at once of an address, and not of our mail.
+REFUSED_ADDRESSES: Final = ("invalid", "rejected", "failed")
 # Below so many complaints one person's mood would stop a send.
 COMPLAINTS_LEAST: Final = 3
 DOUBT_MOST: Final = 0.01
@@ -34,8 +36,9 @@ CANARY_COMPLAINTS: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """What came of a send: of the first mails, looked_at, how many bounced or
-    complained; of all that left, handed_over, how many are in doubt."""
+    """What came of a send: of the first mails, looked_at, how many bounced (or were
+    refused for their address) or complained; of all that left, handed_over, how many
+    are in doubt."""
 
     looked_at: int = 0
     bounced: int = 0
@@ -50,9 +53,9 @@ class Harm:
             return ""
         if self.bounced > BOUNCED_MOST * self.looked_at:
             return (
-                f"{self.bounced:,} of {self.looked_at:,} mails came back, more than "
-                "one in twenty: the list may be old. Look at who bounced before you "
-                "resume it."
+                f"{self.bounced:,} of {self.looked_at:,} mails came back or were "
+                "refused for their address, more than one in twenty: the list may be "
+                "old. Look at whose they were before you resume it."
             )
         complaints = max(COMPLAINED_MOST * self.looked_at, COMPLAINTS_LEAST)
         if self.complained >= complaints:
@@ -132,8 +135,10 @@ def harm_of(send: Send) -> Harm:
     left = Message.objects.filter(send=send)
     if send.resumed_at is not None:
         left = left.filter(handed_over_at__gt=send.resumed_at)
-    accepted = left.filter(state=Message.State.ACCEPTED).order_by("pk")
-    ids = list(accepted.values_list("pk", flat=True)[:LOOKED_AT])
+    accepted = left.filter(state=Message.State.ACCEPTED)
+    refused = left.filter(state=Message.State.FAILED, reason__in=REFUSED_ADDRESSES)
+    outcomes = (accepted | refused).order_by("pk")
+    ids = list(outcomes.values_list("pk", flat=True)[:LOOKED_AT])
     if not ids:
         return Harm()
     came_back = MessageEngagement.objects.filter(
@@ -142,9 +147,10 @@ def harm_of(send: Send) -> Harm:
         bounced=Count("pk", Q(bounced_at__isnull=False)),
         complained=Count("pk", Q(complained_at__isnull=False)),
     )
+    came_back["bounced"] += refused.filter(pk__gte=ids[0], pk__lte=ids[-1]).count()
     doubt = left.filter(state=Message.State.IN_DOUBT, settled_at=None).count()
     handed_over = len(ids) + doubt
     if len(ids) == LOOKED_AT and doubt > DOUBT_MOST * handed_over:
         # Only now: a million are not counted every few seconds.
-        handed_over = accepted.count() + doubt
+        handed_over = outcomes.count() + doubt
     return Harm(len(ids), handed_over=handed_over, in_doubt=doubt, **came_back)

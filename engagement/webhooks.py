@@ -1,6 +1,7 @@
 """The address where a provider reports: received at once, taken in afterwards."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -26,6 +27,15 @@ _SIGNED_AT: Final = {
 }
 MAILGUN: Final = "mailgun"
 AMAZON: Final = "amazon_ses"
+
+
+def webhooks_of(providers: Iterable[str]) -> list[URLPattern]:
+    """The tracking addresses of the provider in use and of former ones."""
+    return [
+        address
+        for provider in dict.fromkeys(providers)
+        for address in provider_webhooks(provider)
+    ]
 
 
 def provider_webhooks(provider: str) -> list[URLPattern]:

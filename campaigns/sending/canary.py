@@ -44,7 +44,9 @@ def unpause(send: Send) -> None:
     going = Batch.objects.filter(send=send, state__in=OPEN_BATCHES)
     canary = out(send)
     if canary is not None:
-        going = going.filter(pk=canary.batch_id)
+        # Some may have been put off until the morning, in batches of their own.
+        theirs = Message.objects.filter(pk__in=canary.messages)
+        going = going.filter(pk__in=theirs.values("batch"))
     going.update(paused=False)
 
 

@@ -33,6 +33,8 @@ AUTH: Final = {401, 403}
 # About the account or the address of the API, never about one mail: payment required,
 # not found, not allowed, gone.
 ACCOUNT: Final = {402, 404, 405, 410}
+# A request that may have been taken already, or have got there in part.
+MAYBE_TAKEN: Final = {408, 409, 499}
 MISSING_CREDENTIALS: Final = {"NoCredentialsError", "PartialCredentialsError"}
 
 
@@ -60,7 +62,7 @@ def classify(error: Exception, *, now_seconds: float) -> Result:
         )
     if code in ACCOUNT:
         return Misconfigured("not_sent_bad", f"the provider answered {code}")
-    if 400 <= code < 500:
+    if 400 <= code < 500 and code not in MAYBE_TAKEN:
         return Refused("not_sent_bad", f"the provider answered {code}")
     return InDoubt("in_doubt", f"the provider answered {code}")
 

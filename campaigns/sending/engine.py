@@ -201,6 +201,8 @@ def pump(
     """
     instance.begin(at=clock())
     outcomes = []
+    # Of a slow provider one batch may take longer than a worker has.
+    lane.ends = lambda: time.monotonic() >= until or stopping()
     while time.monotonic() < until and not stopping():
         repeated = repeat_next(lane, now=clock())
         if repeated is None:
@@ -235,7 +237,7 @@ def run_once(*, at: datetime) -> EngineReport:
 
 
 def run_forever(stop: threading.Event) -> None:
-    """Turn after turn until stop is set; it ends between two batches."""
+    """Turn after turn until stop is set; it ends between two groups of mails."""
     with _Engine("run_engine", clock=timezone.now, stop=stop) as engine:
         while not stop.is_set():
             close_old_connections()
@@ -251,7 +253,7 @@ def run_forever(stop: threading.Event) -> None:
 
 
 def stop_on_signals(stop: threading.Event) -> None:
-    """SIGTERM and Ctrl-C end the engine after the batch at hand."""
+    """SIGTERM and Ctrl-C end the engine after the mails at hand."""
     # Not set by the handler itself: it may interrupt stop.wait() while that holds the
     # lock that set() needs, and nothing would ever end. put() is made for handlers.
     asked: SimpleQueue[None] = SimpleQueue()

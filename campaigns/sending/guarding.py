@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from campaigns.errors import (
     DATABASE_AWAY,
     AnotherInstance,
@@ -15,8 +17,15 @@ from campaigns.sending import ledger
 
 log = logging.getLogger(__name__)
 
-# Foreseen: each has an answer of its own further out.
-_PASS = (*DATABASE_AWAY, AnotherInstance, LostLease, ProviderMisconfigured)
+# Foreseen: each has an answer of its own further out. A task that was given too long
+# ends like one that died: its lease tells.
+_PASS = (
+    *DATABASE_AWAY,
+    AnotherInstance,
+    LostLease,
+    ProviderMisconfigured,
+    SoftTimeLimitExceeded,
+)
 
 
 @dataclass(slots=True)

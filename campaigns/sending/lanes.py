@@ -1,6 +1,6 @@
 """Who delivers through what, and what came of a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -36,6 +36,9 @@ class Lane:
     wait_seconds: float = 0.0
     # Mails of a send refused one after the other, over batches: send id → message ids.
     bad: dict[int, list[int]] = field(default_factory=dict)
+    # Asked between two groups: is this worker's time over, so that the rest of a batch
+    # waits for whoever comes next?
+    ends: Callable[[], bool] = lambda: False
 
     @property
     def way(self) -> breaker.Way:

@@ -29,8 +29,9 @@ from campaigns.sending.channels import (
 from campaigns.sending.claims import Claim
 from campaigns.sending.composing import Composed
 from campaigns.timing import expiry, leave_times, zone_of
-from customers.models import Customer
+from customers.models import Customer, Suppression
 from customers.prepared import Prepared
+from customers.services import suppress
 
 # Retries of what surely was not sent: 30 s doubling, an hour at most (sending.md 3.6).
 FIRST_WAIT_SECONDS: Final = 30.0
@@ -111,14 +112,18 @@ _PAUSED: Final = Prepared(
 
 
 def wait_again(message_ids: Sequence[int]) -> None:
-    """Messages that were refused for what is not their fault wait for a person."""
+    """Messages that were refused for what is not their fault wait for a person.
+
+    Their batches, closed or in doubt about others, wait with them.
+    """
     if not message_ids:
         return
     refused = Message.objects.filter(
         pk__in=message_ids, state=Message.State.FAILED, reason="not_sent_bad"
     )
     batches = set(refused.values_list("batch_id", flat=True))
-    Batch.objects.filter(pk__in=batches, state=Batch.State.DONE).update(
+    closed = (Batch.State.DONE, Batch.State.IN_DOUBT)
+    Batch.objects.filter(pk__in=batches, state__in=closed).update(
         state=Batch.State.WAITING, paused=True
     )
     refused.update(
@@ -214,6 +219,23 @@ def record(
                     for mail, result in zip(mails, results, strict=True)
                     if isinstance(result, Receipt)
                 ],
+            )
+
+
+def heed_dead_addresses(
+    mails: Sequence[Outgoing], results: Sequence[Result], *, now: datetime
+) -> None:
+    """Nobody writes again to where there is nobody, as after a hard bounce.
+
+    Only beside mails that were taken: a server that was set up wrongly knows nobody.
+    """
+    if not any(isinstance(one, Receipt) for one in results):
+        return
+    for mail, result in zip(mails, results, strict=True):
+        if isinstance(result, Refused) and result.no_mailbox:
+            source = f"refused at hand-over ({result.detail})"
+            suppress(
+                mail.address, reason=Suppression.Reason.BOUNCED, at=now, source=source
             )
 
 

@@ -379,13 +379,15 @@ class _Delivery:
                 self.claim, until=now + self.lane.lease, attempts=self.attempts
             )
             ledger.record(group, results, attempts=self.attempts, now=now)
+            ledger.heed_dead_addresses(group, results, now=now)
             ledger.wait_again(doubted)
             wait = ledger.patience(self.claim.batch_id, 1, 0.0)
             keeping.settle(
                 self.lane, self.claim, group, results, now=now, wait_seconds=wait
             )
             crashpoints.reached(crashpoints.INSIDE_OUTCOME)
-            if goes_on and self.stop is None and following:
+            over = not following or self.lane.ends()
+            if goes_on and self.stop is None and not over:
                 next_group = self._still_allowed(following, now)
                 ledger.hand_over(next_group, now=now)
             if not next_group:

@@ -32,6 +32,8 @@ MAILS_A_CONNECTION: Final = 100
 LATER_SECONDS: Final = 300.0
 LOG_IN_FIRST: Final = {530, 534, 535, 538}
 CLOSING: Final = 421
+# RFC 3463 3.2, RFC 7505 4.
+NOBODY_THERE: Final = {b"5.1.1", b"5.1.2", b"5.1.6", b"5.1.10"}
 _ENHANCED: Final = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")
 ENCRYPTION: Final = ("required", "offered", "never")
 
@@ -106,6 +108,12 @@ class _Reply(NamedTuple):
     def is_policy(self) -> bool:
         """5.7.x speaks of us, not of the address."""
         return self.text.startswith(b"5.7.")
+
+    @property
+    def knows_nobody(self) -> bool:
+        """No such mailbox, no such system, it has moved, it takes no mail at all."""
+        found = _ENHANCED.match(self.text)
+        return found is not None and found.group() in NOBODY_THERE
 
 
 class _Dropped(Exception):
@@ -297,7 +305,9 @@ def _refusal(replies: Sequence[_Reply]) -> Result:
     if position == 1:
         if reply.code < 500:
             return Later("later", reply.detail, LATER_SECONDS)
-        return Refused("not_sent_bad" if reply.is_policy else "invalid", reply.detail)
+        if reply.is_policy:
+            return Refused("not_sent_bad", reply.detail)
+        return Refused("invalid", reply.detail, no_mailbox=reply.knows_nobody)
     if reply.code < 500:
         return Busy("not_sent_throttle", reply.detail)
     if position == 0:

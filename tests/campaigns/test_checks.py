@@ -16,6 +16,15 @@ def test_a_provider_nobody_knows_stops_the_start_with_one_sentence(settings):
     assert "it is 'pigeon'" in found.msg
 
 
+def test_a_former_provider_nobody_knows_stops_it_too(settings):
+    settings.PROVIDER, settings.FORMER_PROVIDERS = "brevo", ["mailgun", "pigeon"]
+    [found] = checks.provider_is_known()
+    assert found.id == "attune.E008"
+    assert found.msg.endswith("it has pigeon.")
+    settings.FORMER_PROVIDERS = ["mailgun"]
+    assert checks.provider_is_known() == []
+
+
 def test_one_that_anymail_gave_up_is_a_warning(settings):
     settings.PROVIDER = "sendgrid"
     assert [one.id for one in checks.provider_is_known()] == ["attune.W001"]

@@ -1,14 +1,17 @@
 """The page of the provider and a send that a limit holds up, as they look."""
 
+import socket
 from datetime import timedelta
 
 import pytest
+from aiosmtpd.controller import Controller
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from campaigns.models import Breaker, Campaign, FrequencyCap, Sender
 from campaigns.sending import limits
+from campaigns.sending.breaker import Way, close_breaker
 from campaigns.sending.channels import channel_for
 from campaigns.sending.engine import heartbeat
 from campaigns.sending.protocol import Lane, deliver_next_batch
@@ -118,4 +121,61 @@ def test_limits_and_breaker_fit_every_screen_and_say_what_binds(
     watched.page.get_by_role("button", name="Let mail leave").click()
     watched.page.wait_for_load_state("load")
     assert Breaker.objects.get(lane="bulk").state == "closed"
+    assert watched.complaints == []
+
+
+class HangsUp:
+    """A mail server that is gone after the content of some mails, without an answer."""
+
+    left_after = ("person3@", "person8@", "person9@")
+
+    async def handle_DATA(self, server, session, envelope):
+        [to] = envelope.rcpt_tos
+        if to.startswith(self.left_after):
+            server.transport.close()
+        return "250 taken"
+
+
+@pytest.fixture
+def doubtful(shop, settings):
+    """A send of which three mails were handed over and never answered for."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings.PROVIDER, settings.SMTP_URL = "smtp", f"smtp://127.0.0.1:{port}"
+    now, by = timezone.now(), User.objects.get()
+    campaign = Campaign.objects.create(
+        name="Spring letter",
+        template=starter_template("announcement"),
+        sender=Sender.objects.get(),
+        at_night=True,
+    )
+    server = Controller(HangsUp(), hostname="127.0.0.1", port=port)
+    server.start()
+    send = launch_send(schedule_send(campaign, scheduled_at=now, at=now), at=now)
+    materialise(send, at=now)
+    lane = Lane("bulk", channel_for("smtp"), "the walk")
+    for _ in HangsUp.left_after:
+        while deliver_next_batch(lane, now=timezone.now()):
+            pass
+        close_breaker(Way("smtp", "bulk"), at=timezone.now(), by=by)
+    lane.channel.close()
+    server.stop()
+    heartbeat("the walk", "run_engine", at=timezone.now(), since=now)
+    return send
+
+
+def test_mail_in_doubt_waits_for_a_person_who_settles_it(open_page, doubtful, screen):
+    watched = open_page(*screen)
+    name = screen[2] if screen[2] == "dark" else str(screen[0])
+    watched.go(f"/admin/campaigns/send/{doubtful.pk}/")
+    watched.picture(f"in_doubt_{name}")
+    wide = watched.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= screen[0]
+    assert doubtful.messages.filter(state="in_doubt").count() == 3
+    watched.page.get_by_role("button", name="It was sent").first.click()
+    watched.page.wait_for_load_state("load")
+    assert doubtful.messages.filter(state="in_doubt").count() == 2
+    watched.page.get_by_text("Send again …").first.click()
+    assert "gets it twice" in watched.page.content()
     assert watched.complaints == []

@@ -7,6 +7,7 @@ from campaigns.models import Batch, Canary, Message, Send
 from campaigns.progress import send_progress
 from campaigns.sending import canary
 from campaigns.sending.engine import heartbeat
+from campaigns.sending.ledger import put_off
 from campaigns.services import pause_send, resume_send
 from customers.models import Customer
 from engagement.guards import judge_canaries
@@ -122,6 +123,15 @@ def test_what_may_be_chance_stops_nothing(large, at):
 def test_pause_and_resume_do_not_let_the_rest_go(large, at):
     pause_send(large, at=at)
     assert may_go(large) == 0
+    resume_send(large, at=at)
+    assert may_go(large) == 20
+
+
+def test_the_few_go_on_after_a_pause_also_those_who_were_put_off(large, at):
+    few = Canary.objects.get()
+    put_off(few.batch, {at + timedelta(hours=9): few.messages}, now=at)
+    Batch.objects.filter(pk=few.batch_id).update(state="done")
+    pause_send(large, at=at)
     resume_send(large, at=at)
     assert may_go(large) == 20
 

@@ -85,6 +85,23 @@ def test_a_send_that_does_none_goes_on(mailed, at):
     assert send.state == "sending"
 
 
+def test_addresses_that_are_refused_at_once_count_as_mail_that_came_back(mailed, at):
+    send = mailed(300, bounced=5)
+    dead = Message.objects.order_by("pk").values_list("pk", flat=True)[20:31]
+    Message.objects.filter(pk__in=list(dead)).update(state="failed", reason="invalid")
+    assert (harm_of(send).bounced, harm_of(send).looked_at) == (16, 300)
+    assert stop_what_harms(at=at) == 1
+    send.refresh_from_db()
+    assert "16 of 300 mails came back or were refused" in send.state_reason
+
+
+def test_refusals_that_say_nothing_of_an_address_do_not_count_as_such(mailed, at):
+    send = mailed(300)
+    some = list(Message.objects.order_by("pk").values_list("pk", flat=True)[:50])
+    Message.objects.filter(pk__in=some).update(state="failed", reason="not_sent_bad")
+    assert (harm_of(send).bounced, harm_of(send).looked_at) == (0, 250)
+
+
 def test_what_a_person_has_seen_stops_it_no_second_time(mailed, at):
     send = mailed(300, bounced=20, in_doubt=9)
     stop_what_harms(at=at)

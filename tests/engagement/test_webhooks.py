@@ -1,17 +1,23 @@
+import base64
 import hmac
 import json
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from urllib.parse import urlencode
 
 import pytest
 from anymail.exceptions import AnymailWebhookValidationFailure
 from anymail.webhooks import amazon_ses
+from django.conf import settings
+from django.test import override_settings
+from django.urls import include, path
 
 from customers.models import Suppression
 from engagement import inbox
 from engagement.models import TrackingEvent, WebhookCall
-from engagement.webhooks import provider_webhooks
+from engagement.webhooks import provider_webhooks, webhooks_of
 
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
@@ -143,6 +149,27 @@ def test_every_provider_of_anymail_has_an_address_of_its_own():
         (address,) = provider_webhooks(provider)
         assert provider in str(address.pattern)
     assert provider_webhooks("no such provider") == []
+
+
+@pytest.mark.usefixtures("_with_keys")
+def test_a_former_provider_is_still_heard(client, monkeypatch):
+    urls = ModuleType("urls_of_a_shop_that_changed")
+    urls.urlpatterns = [path("anymail/", include(webhooks_of(["brevo", "mailgun"])))]
+    monkeypatch.setitem(sys.modules, urls.__name__, urls)
+    login = base64.b64encode(f"attune:{settings.WEBHOOK_SECRET}".encode()).decode()
+
+    def told(provider):
+        return client.post(
+            f"/anymail/{provider}/tracking/",
+            json.dumps(mailgun(event="complained")),
+            content_type="application/json",
+            headers={"Authorization": f"Basic {login}"},
+        ).status_code
+
+    with override_settings(ROOT_URLCONF=urls.__name__):
+        assert (told("mailgun"), told("postmark")) == (200, 404)
+    assert Suppression.objects.get().address == "p1@example.com"
+    assert len(webhooks_of(["mailgun", "mailgun"])) == 1
 
 
 def test_a_subscription_that_could_not_be_confirmed_is_asked_for_again(

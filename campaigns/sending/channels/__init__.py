@@ -23,10 +23,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It surely was not sent and never will be: this address, this mail."""
+    """It surely was not sent and never will be: this address, this mail.
+
+    no_mailbox: there is nobody at this address, says who would know.
+    """
 
     reason: str
     detail: str = ""
+    no_mailbox: bool = False
 
 
 @dataclass(frozen=True, slots=True)

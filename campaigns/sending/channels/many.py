@@ -26,7 +26,6 @@ from campaigns.sending.channels import (
     STOPS,
     Channel,
     Envelope,
-    InDoubt,
     LeavingCall,
     Outgoing,
     Refused,
@@ -54,8 +53,6 @@ BATCH_SIZE: Final = 500
 # One call of a group, and twice as often as 500 can be halved, with some to spare.
 MOST_CALLS: Final = 24
 TOO_LARGE: Final = 413
-# A request that may have been taken already, or have got there in part.
-IN_DOUBT: Final = {408, 409, 499}
 _KEYS: Final = uuid.UUID("b7b2a9a5-6f1e-4a55-a3b2-1e0a4ae6a2c7")
 
 
@@ -190,8 +187,6 @@ class ManyChannel(AnymailChannel):
             whole = classify(problem, now_seconds=time.time())
         finally:
             self._leaving = ()
-        if code in IN_DOUBT:
-            whole = InDoubt("in_doubt", f"the provider answered {code}")
         if code == TOO_LARGE:
             self._most = len(mails) // 2
         return None if isinstance(whole, Refused) else [whole] * len(mails)
@@ -209,9 +204,6 @@ class ManyChannel(AnymailChannel):
             return again(self._connection, call.body, key=call.key, mails=count)
         except (AnymailError, ImproperlyConfigured) as problem:
             self.close()
-            code = status_code(problem) if isinstance(problem, AnymailError) else None
-            if code in IN_DOUBT:
-                return [InDoubt("in_doubt", f"the provider answered {code}")] * count
             return [classify(problem, now_seconds=time.time())] * count
         finally:
             self._repeats = None

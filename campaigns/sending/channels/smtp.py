@@ -141,8 +141,8 @@ class SmtpChannel:
 
     def check(self, mail: Outgoing) -> str:
         head = b"\r\n" + mail.body.head
-        address = mail.address.encode("ascii")
-        one = head.count(b"\r\nTo:") == 1 and b"\r\nTo: " + address + b"\r\n" in head
+        to = b"\r\n" + header("To", mail.address)  # a long one is folded
+        one = head.count(b"\r\nTo:") == 1 and to in head
         if not one or mail.body.mail.recipient != mail.address:
             return "it is addressed to somebody else than its customer"
         if b"\r\nCc:" in head or b"\r\nBcc:" in head:

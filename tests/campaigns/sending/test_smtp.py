@@ -35,6 +35,7 @@ from campaigns.sending.smtp_client import (
     SmtpServer,
     read_smtp_url,
 )
+from customers.models import Suppression
 
 KEYS = ["a tracking key for tests"]
 
@@ -128,6 +129,22 @@ def test_a_mail_arrives_as_django_would_have_rendered_it(sink, variant, name):
 
 
 @pytest.mark.django_db
+def test_a_mail_to_the_longest_address_there_is_passes_and_arrives(sink, variant):
+    address = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.example"
+    channel = SmtpChannel(sink.url)
+    values = context(7, "Ada")
+    mail = channel.compose(Envelope(1, 7, 1, 1, address), variant, values)
+    assert channel.check(mail) == ""
+    channel.hand_over([mail])
+    channel.close()
+    [(to, content)] = sink.kept
+    assert to == [address]
+    assert message_from_bytes(content, policy=default)["To"].addresses[0].addr_spec == (
+        address
+    )
+
+
+@pytest.mark.django_db
 def test_a_whole_send_goes_over_one_connection(world, campaign, sink, settings, at):
     settings.PROVIDER, settings.SMTP_URL = "smtp", sink.url
     world.add_customers(30)
@@ -143,6 +160,45 @@ def test_a_whole_send_goes_over_one_connection(world, campaign, sink, settings, 
     failed = send.messages.get(state="failed")
     assert (failed.reason, failed.detail) == ("invalid", "550 5.1.1")
     assert send.messages.get(state="waiting").address_wire == "person5@example.com"
+
+
+def sent_over_smtp(world, campaign, url, at):
+    send = world.prepared_send(campaign)
+    channel = SmtpChannel(url)
+    while deliver_next_batch(Lane("bulk", channel), now=at + timedelta(seconds=1)):
+        pass
+    channel.close()
+    return send
+
+
+@pytest.mark.django_db
+def test_where_there_is_nobody_nobody_writes_again(world, campaign, sink, settings, at):
+    settings.PROVIDER, settings.SMTP_URL = "smtp", sink.url
+    world.add_customers(12)
+    sink.refuse = {
+        "person4@example.com": "550 5.1.1 no such person4@example.com",
+        "person5@example.com": "552 5.2.2 the mailbox is full",
+        "person6@example.com": "550 no",
+        "person7@example.com": "550 5.7.1 not from you",
+        "person8@example.com": "556 5.1.10 it takes no mail",
+    }
+    sent_over_smtp(world, campaign, sink.url, at)
+    told = Suppression.objects.values_list("address", "reason", "source")
+    assert set(told) == {
+        (f"person{n}@example.com", "bounced", f"refused at hand-over ({code})")
+        for n, code in ((4, "550 5.1.1"), (8, "556 5.1.10"))
+    }
+
+
+@pytest.mark.django_db
+def test_a_server_that_knows_nobody_at_all_is_not_believed(
+    world, campaign, sink, settings, at
+):
+    settings.PROVIDER, settings.SMTP_URL = "smtp", sink.url
+    sink.refuse = {one.email: "550 5.1.1 no" for one in world.add_customers(12)}
+    send = sent_over_smtp(world, campaign, sink.url, at)
+    assert send.messages.filter(state="failed", reason="invalid").count() == 12
+    assert not Suppression.objects.exists()
 
 
 @pytest.mark.django_db
