@@ -42,7 +42,7 @@ _shutting_down = mmap.mmap(-1, 1)
 
 
 def shut_down() -> None:
-    """This worker ends: tasks stop between two batches. Good in a signal handler."""
+    """This worker ends: tasks stop between two groups. Good in a signal handler."""
     _shutting_down[0] = 1
 
 
@@ -79,15 +79,13 @@ def materialise(send_id: int) -> None:
 @shared_task(ignore_result=True)
 def pump(lane: str) -> None:
     """Deliver batches of a lane, for a minute or until nothing is due."""
-    now = timezone.now()
     if not _may_send():
         return
-    engine.heartbeat(_name(), "worker", at=now, since=now)
     engine.pump(
         _lane(lane),
         clock=timezone.now,
         until=time.monotonic() + SECONDS_A_TASK,
-        stopping=_Urgent(lane),
+        stopping=_Turn(lane),
     )
     from campaigns.sending import ledger
 
@@ -122,19 +120,25 @@ def _lane(name: str) -> Lane:
     return lane
 
 
-class _Urgent:
+class _Turn:
     """Does the worker end, or mail about an order wait, so that mail to many makes
-    room for it?"""
+    room for it? Asked now and then; while it is, others are told that mail leaves."""
 
     def __init__(self, lane: str) -> None:
-        self._bulk, self._asked_at = lane == BULK, time.monotonic()
+        self._bulk, self._began = lane == BULK, timezone.now()
+        self._asked_at, self._told_at = time.monotonic(), float("-inf")
 
     def __call__(self) -> bool:
+        now = time.monotonic()
+        if now - self._told_at >= engine.HEARTBEAT_SECONDS:
+            self._told_at = now
+            at = timezone.now()
+            engine.heartbeat(_name(), "worker", at=at, since=self._began)
         if _shutting_down[0]:
             return True
-        if not self._bulk or time.monotonic() - self._asked_at < engine.LANE_SECONDS:
+        if not self._bulk or now - self._asked_at < engine.LANE_SECONDS:
             return False
-        self._asked_at = time.monotonic()
+        self._asked_at = now
         return engine.work_waits(TRANSACTIONAL, at=timezone.now()) > 0
 
 

@@ -1,5 +1,7 @@
 """Celery's settings: small idempotent tasks; the broker keeps nothing that matters."""
 
+from collections.abc import Sequence
+
 from django.conf import settings
 
 broker_url = settings.BROKER_URL or "memory://"
@@ -16,8 +18,19 @@ timezone = settings.TIME_ZONE
 # Two deployments may share a broker: each has queues of its own name.
 _prefix = f"{settings.QUEUE_PREFIX}." if settings.QUEUE_PREFIX else ""
 task_default_queue = f"{_prefix}control"
-task_routes = {
-    "campaigns.tasks.pump": {"queue": f"{_prefix}send"},
+
+
+def _pump_of_lane(
+    name: str, args: Sequence[object], *_: object, **__: object
+) -> dict[str, str] | None:
+    """Mail about an order has a queue of its own: workers of it take nothing else."""
+    if name != "campaigns.tasks.pump":
+        return None
+    queue = "orders" if tuple(args[:1]) == ("transactional",) else "send"
+    return {"queue": f"{_prefix}{queue}"}
+
+
+_QUEUES = {
     "campaigns.tasks.materialise": {"queue": f"{_prefix}audience"},
     # A person waits for it, and sorting may keep the other queue busy for an hour.
     "segmentation.tasks.carry_out_decision": {"queue": f"{_prefix}control"},
@@ -28,6 +41,7 @@ task_routes = {
     "engagement.tasks.take_in_open": {"queue": f"{_prefix}control"},
     "engagement.tasks.take_bounces": {"queue": f"{_prefix}control"},
 }
+task_routes = (_pump_of_lane, _QUEUES)
 TICK_SECONDS = 5
 beat_schedule = {
     "tick": {

@@ -374,6 +374,7 @@ class _Delivery:
             + [one.wait_seconds for one in results if isinstance(one, Later)]
         )
         next_group: list[Outgoing] = []
+        over = not following or self.lane.ends()
         with transaction.atomic():
             goes_on = ledger.renew(
                 self.claim, until=now + self.lane.lease, attempts=self.attempts
@@ -386,7 +387,6 @@ class _Delivery:
                 self.lane, self.claim, group, results, now=now, wait_seconds=wait
             )
             crashpoints.reached(crashpoints.INSIDE_OUTCOME)
-            over = not following or self.lane.ends()
             if goes_on and self.stop is None and not over:
                 next_group = self._still_allowed(following, now)
                 ledger.hand_over(next_group, now=now)

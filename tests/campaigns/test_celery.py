@@ -37,7 +37,7 @@ def _forget_queues(cluster, broker):
     """Delete this run's own queues; nobody else's are touched."""
     with Connection(broker, connect_timeout=5) as connection:
         channel = connection.default_channel
-        for name in ("control", "send", "audience", "ml"):
+        for name in ("control", "orders", "send", "audience", "ml"):
             channel.queue_delete(f"{cluster.prefix}.{name}")
         if broker.startswith("redis"):
             # What Redis keeps of a queue's bindings, and those of its workers.

@@ -7,6 +7,7 @@ from kombu.exceptions import OperationalError
 from campaigns import tasks
 from campaigns.models import EngineNode, Send
 from campaigns.services import schedule_send
+from config.celery import app
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +75,28 @@ def test_a_broker_that_is_down_is_logged_by_id_and_ignored(
     ):
         tasks.wake(tasks.materialise, 7)
     assert "campaigns.tasks.materialise(7,) was not published" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "queue"),
+    [
+        (tasks.pump, ("transactional",), "orders"),
+        (tasks.pump, ("bulk",), "send"),
+        (tasks.materialise, (7,), "audience"),
+        (tasks.tick, (), "control"),
+    ],
+)
+def test_nothing_to_many_stands_before_mail_about_an_order(task, args, queue):
+    found = app.amqp.router.route({}, task.name, args=args)["queue"]
+    assert found.name.rpartition(".")[2] == queue
+
+
+def test_a_worker_that_sends_for_long_says_that_it_lives(monkeypatch):
+    turn = tasks._Turn("bulk")
+    assert not turn()
+    first = EngineNode.objects.get().last_seen
+    assert not turn()
+    assert EngineNode.objects.get().last_seen == first  # not at every mail
+    monkeypatch.setattr(tasks.engine, "HEARTBEAT_SECONDS", 0.0)
+    assert not turn()
+    assert EngineNode.objects.get().last_seen > first

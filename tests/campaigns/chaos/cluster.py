@@ -29,7 +29,9 @@ class Cluster:
 
     @property
     def queues(self) -> list[str]:
-        return [f"{self.prefix}.{one}" for one in ("control", "send", "audience")]
+        return [
+            f"{self.prefix}.{one}" for one in ("control", "orders", "send", "audience")
+        ]
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
         log = (self.shop.folder / f"celery{len(self.processes)}.log").open("wb")

@@ -96,9 +96,9 @@ def one_batch_a_turn(lane, *, clock, until, stopping):
 def test_a_worker_in_the_midst_of_a_large_send_makes_room(large, at, monkeypatch):
     from campaigns import tasks
 
-    urgent = tasks._Urgent("bulk")
+    turn = tasks._Turn("bulk")
     monkeypatch.setattr(engine, "LANE_SECONDS", 0.0)
-    assert not urgent()
+    assert not turn()
     Batch.objects.filter(pk=large.batches.first().pk).update(lane="transactional")
-    assert urgent()
-    assert not tasks._Urgent("transactional")()
+    assert turn()
+    assert not tasks._Turn("transactional")()
