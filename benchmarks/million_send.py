@@ -115,7 +115,7 @@ def _fill(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _send(options: argparse.Namespace) -> dict[str, Any]:
-    from large_shop.mailing import mail
+    from large_shop.mailing import mail, wrong_with
 
     ledger, calls = _books()
 
@@ -125,7 +125,10 @@ def _send(options: argparse.Namespace) -> dict[str, Any]:
     provider = subprocess.Popen(_command("provider", options, options.at, options.port))
     try:
         time.sleep(1)
-        return mail(start, workers=options.workers, ledger=ledger, calls=calls)
+        found = mail(start, workers=options.workers, ledger=ledger, calls=calls)
+        if wrong := wrong_with(found):
+            raise SystemExit(f"It does not add up: {wrong} of {json.dumps(found)}")
+        return found
     finally:
         provider.terminate()
         provider.wait(10)

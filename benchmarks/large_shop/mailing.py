@@ -109,6 +109,12 @@ def mail(start: Spawn, *, workers: int, ledger: Path, calls: Path) -> dict[str, 
     }
 
 
+def wrong_with(found: dict[str, Any]) -> list[str]:
+    """What mail() must not find: somebody lost or mailed twice, numbers that differ."""
+    wrong = [name for name in ("twice", "lost", "batches_open") if found[name]]
+    return wrong + [one for one in ("adds_up", "shown_is_recount") if not found[one]]
+
+
 def _end_lease(pid: int) -> None:
     """Of the batch that this process held: now, not in eight minutes."""
     Batch.objects.filter(
