@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 
 from campaigns.checks import provider_is_known
 from campaigns.content.return_path import read_return_path
+from campaigns.sending.breaker import LANES
 from campaigns.sending.channels import channel_for
 from config import celery_settings, env
 from engagement.mailbox_url import read_mailbox_url
@@ -92,7 +93,9 @@ def test_every_command_that_a_document_names_is_there_with_its_options():
 
 def test_workers_of_the_documents_take_from_every_queue():
     words = OPERATIONS.read_text(encoding="utf-8")
-    routes = {one["queue"] for one in celery_settings.task_routes.values()}
+    of_lane, table = celery_settings.task_routes
+    routes = {one["queue"] for one in table.values()}
+    routes |= {of_lane("campaigns.tasks.pump", (one,))["queue"] for one in LANES}
     routes.add(celery_settings.task_default_queue)
     for section in ("## Beyond one process", "## As services"):
         part = words.split(section)[1].split("\n## ")[0]
@@ -110,7 +113,7 @@ def test_units_of_systemd_start_what_is_there():
     assert int(parser["Service"]["TimeoutStopSec"]) > 30 + 4 * 20
     started = re.findall(r"^ExecStart=(.+)$", "\n".join([unit, *others]), re.M)
     programs = {shlex.split(one)[0].rpartition("/")[2] for one in started}
-    assert (len(started), programs) == (7, {"python", "celery"})
+    assert (len(started), programs) == (8, {"python", "celery"})
 
 
 def test_a_backup_as_it_is_told_has_everything(tmp_path):
