@@ -250,9 +250,15 @@ def spell_emoji(sentence: str) -> str:
     return " ".join("".join(spelt).split())
 
 
-# The name of the code point, "pouting", says another thing than what everybody means by
-# it, and than what the Unicode consortium calls it today (CLDR).
-_MISNAMED: Final = {"\U0001f621": " enraged face "}
+# Names of code points that say another thing than what everybody means by them:
+# "pouting", "look of triumph", "serious face with symbols covering mouth"; and one that
+# says it so shortly, "angry", that it is hardly read when it stands alone.
+_MISNAMED: Final = {
+    "\U0001f620": " very angry ",
+    "\U0001f621": " very angry ",
+    "\U0001f92c": " very angry ",
+    "\U0001f624": " annoyed ",
+}
 
 
 @lru_cache(maxsize=4096)

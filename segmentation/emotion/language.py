@@ -83,8 +83,10 @@ _SMALL_WORDS: Final = frozenset(
     "you he she it we they my your our his her their me us them this that these those "
     "not no do does did have has had will would can could should what when where why "
     "how if so as all just still more than up out about there here please thanks thank "
-    "very get got go im dont its your u r".split()
+    "very get got go im dont its your u r too".split()
 )
+# Hindi and Pidgin in Latin letters borrow these: beside a small word they are English.
+_BORROWED: Final = frozenset("great good bad love well".split())
 _TAG: Final = re.compile(r"[#@]\w+")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
@@ -131,13 +133,19 @@ def language_of(text: str, *, declared: str | None = None) -> Language:
         if assumed or not likely:
             return Language(assumed or "en", certain=False)
     # "I am furious" is short, and furious in four languages.
-    if code != "en" and chance < _SURE_FROM and _small_words(words) >= _TWO:
+    if code != "en" and chance < _SURE_FROM and _is_plainly_english(words):
         return Language("en", certain=False)
     if code != "en" and english >= _ENGLISH_FROM:
         return Language("en", certain=False)
     if code == "en" and _looks_like_nothing_else(words, chance):
         return Language(UNRECOGNISED, certain=False)
     return Language(code, certain=chance >= _PLAIN_FROM)
+
+
+def _is_plainly_english(words: list[str]) -> bool:
+    small = _small_words(words)
+    borrowed = sum(word.lower() in _BORROWED for word in words)
+    return small > 0 and small + borrowed >= _TWO
 
 
 def _small_words(words: list[str]) -> int:

@@ -125,8 +125,7 @@ def _head(found: Mapping[str, Any]) -> list[str]:
         f"nine families. Base: {about['base']} (Apache-2.0), fine-tuned on GoEmotions "
         f"(43,410 texts, Demszky et al. 2020, CC BY 4.0) and on "
         f"{about['customer_texts']:,} customer texts of our own, each labelled by two "
-        "readers (`segmentation/emotion/corpus`), and on what a network eight times its "
-        "size (all-mpnet-base-v2, Apache-2.0), trained on the same texts, says of them. "
+        f"readers (`segmentation/emotion/corpus`). {_of_teachers(about)}"
         f"{_of_head(about)}"
         "Constants of valence and arousal: "
         "Glasgow Norms (Scott et al. 2019, CC BY). Trained on nothing else: other public "
@@ -140,6 +139,17 @@ def _head(found: Mapping[str, Any]) -> list[str]:
         ),
         "",
     ]
+
+
+def _of_teachers(about: Mapping[str, Any]) -> str:
+    large = "a network eight times its size (all-mpnet-base-v2, Apache-2.0)"
+    if before := about.get("goes_on_from"):
+        return (
+            f"Refined (`--refine`): fitted further from the weights `{before}`, which "
+            f"{large} had taught; here people taught, and those weights with a wider "
+            "head over all their layers. "
+        )
+    return f"It was taught by people and by {large}, trained on the same texts. "
 
 
 def _of_head(about: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What the recipe has chosen: stages, shares, seeds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -23,6 +23,7 @@ _SECOND: Final = _side_by_side(
     comment_weight=2.0,
     mosaic_share=0.1,
 )
+_REFINING: Final = replace(_SECOND, epochs=1.5, rate=1e-4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Recipe:
     teacher_own_again: float = 0.2
     first: Stage = _FIRST
     second: Stage = _SECOND
+    refining: Stage = _REFINING
     lexical_share: float = 0.25
     soft_share: float = 0.7
     own_soft_share: float = 0.4

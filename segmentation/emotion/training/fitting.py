@@ -130,7 +130,7 @@ def _fit(
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             logits = network(torch.where(hidden, _MASK_ID, ids), mask, spans).float()
         flat = [row for group in groups_of for row in group]
-        loss = _loss(logits, labels[flat], families[flat], stage)
+        loss = loss_of(logits, labels[flat], families[flat], stage)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
@@ -152,7 +152,7 @@ def _meet(parameters: list[torch.Tensor], processes: int) -> None:
         value /= processes
 
 
-def _loss(
+def loss_of(
     logits: torch.Tensor,
     labels: torch.Tensor,
     families: torch.Tensor,

@@ -5,7 +5,8 @@ which carry the labels of both their readers. What it and the weights that are i
 say of all of them, beside what people said, is what the small one learns from the base
 (distillation, Hinton, Vinyals and Dean 2015; born again, Furlanello et al. 2018): every
 comment as a comment, many as a customer's text besides. Stage 2 goes on more slowly,
-with several texts in one window now and then. Beside the network stands a lexical head,
+with several texts in one window now and then. When texts are added, the weights go on
+from where they are instead (refining.py). Beside the network stands a lexical head,
 fitted on both sets by itself, and one of comments alone.
 """
 
@@ -43,6 +44,7 @@ from segmentation.emotion.training.export import (
 )
 from segmentation.emotion.training.fitting import fit
 from segmentation.emotion.training.lexical import fit_lexical
+from segmentation.emotion.training.refining import refined
 from segmentation.emotion.training.rows import (
     chosen_texts,
     comment_labels,
@@ -50,7 +52,7 @@ from segmentation.emotion.training.rows import (
     reader_labels,
 )
 from segmentation.emotion.training.teaching import taught_rows
-from segmentation.emotion.weights import write_sums
+from segmentation.emotion.weights import FOLDER, write_sums
 from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
 
 
@@ -175,6 +177,15 @@ def replace_folder(made: Path, folder: Path) -> None:
 def make(data: Path, work: Path, made: Path, recipe: Recipe, *, say: Say) -> None:
     """All of it: checkpoint, graph, vocabulary, thresholds. made: an empty folder."""
     checkpoint = train(data / "emotion" / "goemotions", work, recipe, say=say)
+    finish(checkpoint, data, made, recipe, say=say)
+
+
+def make_refined(
+    data: Path, work: Path, made: Path, recipe: Recipe, *, say: Say
+) -> None:
+    """The same, from the weights in place and not from the base."""
+    write_meta(made, goes_on_from=MiniLM(FOLDER).version)
+    checkpoint = refined(data / "emotion" / "goemotions", work, recipe, say=say)
     finish(checkpoint, data, made, recipe, say=say)
 
 

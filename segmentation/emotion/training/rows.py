@@ -1,7 +1,7 @@
 """GoEmotions and our own customer texts as rows to train on."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from segmentation.emotion.cleaning import clean, spell_emoji
 from segmentation.emotion.corpus.texts import CustomerText, training_texts
-from segmentation.emotion.families import FAMILIES, FLAGS, FloatArray
+from segmentation.emotion.families import FAMILIES, FLAGS, LABELS, FloatArray
 from segmentation.emotion.training import goemotions
 from segmentation.emotion.training.choices import Recipe
+from segmentation.emotion.training.encoder import base_vocabulary
 from segmentation.emotion.training.examples import Examples, encode, reader_targets
 from segmentation.emotion.wordpiece import MAX_PIECES, WordPiece
 
@@ -84,3 +85,54 @@ def marked(comments: Examples, rows: NDArray[np.int64], mark: int) -> Examples:
     for row in rows:
         pieces[row] = np.insert(pieces[row], 1, mark).astype(np.int32)
     return replace(comments, pieces=pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class AllRows:
+    """What the small network learns from: every comment, some of them as a customer's
+    text besides, our own texts; in this order, with what people said of them.
+
+    comments, own: as they are read. some: which comments stand twice. mark: the id of
+    the customer's mark.
+    """
+
+    examples: Examples
+    comments: list[str]
+    some: NDArray[np.int64]
+    own: list[str]
+    mark: int
+
+    @property
+    def places_of_own(self) -> range:
+        return range(len(self.examples) - len(self.own), len(self.examples))
+
+    @property
+    def text_of(self) -> NDArray[np.int64]:
+        """(n,): which text each row is, one number for both rows of a comment."""
+        n = len(self.comments)
+        return np.concatenate(
+            [np.arange(n), self.some, np.arange(n, n + len(self.own))]
+        )
+
+    @property
+    def unflagged(self) -> tuple[slice, slice]:
+        """Rows and columns of the flags that a customer's text has and nobody gave."""
+        first = len(self.comments)
+        return slice(first, first + len(self.some)), slice(len(LABELS), None)
+
+
+def all_rows(
+    split: goemotions.Split, texts: Sequence[CustomerText], recipe: Recipe
+) -> AllRows:
+    tokenizer = WordPiece(base_vocabulary())
+    comments = reddit_examples(split, tokenizer)
+    mark = tokenizer.customer_mark
+    some = some_rows(len(comments), recipe.marked_share, recipe.seed)
+    own = customer_examples(texts, tokenizer)
+    return AllRows(
+        comments + marked(comments, some, mark).pick(some) + own,
+        [spell_emoji(text) for text in split.texts],
+        some,
+        [prepared(text.text) for text in texts],
+        mark,
+    )

@@ -2,41 +2,24 @@
 network. The teachers are the large one and the weights that are in place."""
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from segmentation.emotion.analyzers.minilm import MiniLM
-from segmentation.emotion.cleaning import spell_emoji
 from segmentation.emotion.corpus.texts import CustomerText
-from segmentation.emotion.families import LABELS, OUTPUTS, FloatArray
+from segmentation.emotion.families import FloatArray
+from segmentation.emotion.pooling import probabilities
 from segmentation.emotion.training import goemotions
 from segmentation.emotion.training.choices import Recipe, Say
-from segmentation.emotion.training.encoder import (
-    base_vocabulary,
-    loaded,
-    predict,
-)
+from segmentation.emotion.training.encoder import loaded, predict
 from segmentation.emotion.training.examples import Examples
 from segmentation.emotion.training.fitting import fit
-from segmentation.emotion.training.rows import (
-    customer_examples,
-    marked,
-    prepared,
-    reddit_examples,
-    some_rows,
-)
+from segmentation.emotion.training.halves import Ids, in_halves
+from segmentation.emotion.training.in_place import heard_in_place
+from segmentation.emotion.training.rows import AllRows, all_rows, marked, some_rows
 from segmentation.emotion.training.teacher import large
-from segmentation.emotion.weights import FOLDER
-from segmentation.emotion.wordpiece import WordPiece
-
-_AT_ONCE: Final = 2
 
 
 def taught_rows(
@@ -48,83 +31,51 @@ def taught_rows(
     say: Say,
 ) -> Examples:
     """All texts with what people said of them, and what both teachers say."""
-    tokenizer = WordPiece(base_vocabulary())
-    comments = reddit_examples(split, tokenizer)
-    own = customer_examples(texts, tokenizer)
-    mark = tokenizer.customer_mark
+    rows = all_rows(split, texts, recipe)
     path = work / "teacher.pt"
     if not path.exists():
-        _teach(comments, own, path, recipe, mark, say=say)
-    some = some_rows(len(comments), recipe.marked_share, recipe.seed)
-    every = comments + marked(comments, some, mark).pick(some) + own
+        _teach(rows, path, recipe, say=say)
     say("what the teacher says")
-    said = heard(path, comments.pieces + own.pieces)
-    of_comments, of_own = said[: len(comments)], said[len(comments) :]
+    of_teacher = heard(path, rows.examples.pieces)
     say("what the weights in place say")
-    before = heard_before(
-        [spell_emoji(text) for text in split.texts],
-        some,
-        [prepared(text.text) for text in texts],
-    )
-    said = recipe.teacher_share * np.vstack([of_comments, of_comments[some], of_own])
-    said += (1 - recipe.teacher_share) * before
-    # Nobody flagged a comment: as a customer's text it has the flags of before.
-    flags = slice(len(comments), len(comments) + len(some)), slice(len(LABELS), None)
-    said[flags] = every.labels[flags] = before[flags]
-    share = np.full((len(every), 1), recipe.soft_share)
-    share[-len(own) :] = recipe.own_soft_share
-    return replace(every, labels=share * said + (1 - share) * every.labels)
+    before = probabilities(heard_in_place(rows).logits)
+    said = recipe.teacher_share * of_teacher + (1 - recipe.teacher_share) * before
+    # A comment is flagged only where both are sure: nobody has looked at it.
+    said[rows.unflagged] = np.minimum(of_teacher, before)[rows.unflagged]
+    return blended(rows, said, recipe)
 
 
-def _teach(
-    comments: Examples,
-    own: Examples,
-    path: Path,
-    recipe: Recipe,
-    mark: int,
-    *,
-    say: Say,
-) -> None:
+def blended(rows: AllRows, said: FloatArray, recipe: Recipe) -> Examples:
+    """The targets: what people said, and so much of what teachers say, (n, 30)."""
+    labels = rows.examples.labels.copy()
+    labels[rows.unflagged] = said[rows.unflagged]
+    share = np.full((len(labels), 1), recipe.soft_share)
+    share[rows.places_of_own] = recipe.own_soft_share
+    return replace(rows.examples, labels=share * said + (1 - share) * labels)
+
+
+def _teach(rows: AllRows, path: Path, recipe: Recipe, *, say: Say) -> None:
     half = path.with_name("teacher-half.pt")
+    n = len(rows.comments)
+    comments, own = rows.examples.pick(range(n)), rows.examples.pick(rows.places_of_own)
     fewer = own.pick(some_rows(len(own), recipe.teacher_own_again, recipe.seed))
     for stage, texts, start, out in zip(
         recipe.teacher, (own, fewer), (None, half), (half, path), strict=True
     ):
         if out.exists():
             continue
-        some = some_rows(len(comments), recipe.teacher_marked_share, stage.seed)
-        both = marked(comments, some, mark) + texts
+        some = some_rows(n, recipe.teacher_marked_share, stage.seed)
+        both = marked(comments, some, rows.mark) + texts
         say(f"the teacher learns from {len(both):,} texts")
         fit(both, stage, start=start, out=out, base=large)
 
 
-def heard_before(
-    comments: Sequence[str], some: NDArray[np.int64], own: Sequence[str]
-) -> FloatArray:
-    """What the weights in place say, (n, 30): of all comments as comments, of some of
-    them as customers' texts, and of our own texts."""
-    in_place = MiniLM(FOLDER)
-    as_customers = [comments[row] for row in some]
-    added = in_place.as_reddit().logits([[text] for text in comments])
-    added += in_place.logits([[text] for text in (*as_customers, *own)])
-    logits = np.array([of_parts.sum(axis=0) for of_parts in added])
-    return np.asarray(1 / (1 + np.exp(-logits)))
-
-
-def heard(teacher: Path, pieces: list[NDArray[np.int32]]) -> FloatArray:
-    """(n, 30): what the teacher says, from two processes with a thread each."""
-    with ProcessPoolExecutor(_AT_ONCE, mp_context=get_context("spawn")) as pool:
-        parts = pool.map(
-            _heard_alone,
-            [teacher] * _AT_ONCE,
-            [pieces[part::_AT_ONCE] for part in range(_AT_ONCE)],
-        )
-        said = np.zeros((len(pieces), OUTPUTS))
-        for part, scores in enumerate(parts):
-            said[part::_AT_ONCE] = scores
+def heard(teacher: Path, pieces: Sequence[Ids]) -> FloatArray:
+    """(n, 30): what the teacher says."""
+    (said,) = in_halves(_heard_alone, teacher, pieces)
     return said
 
 
-def _heard_alone(teacher: Path, pieces: list[NDArray[np.int32]]) -> FloatArray:
+def _heard_alone(teacher: Path, pieces: Sequence[Ids]) -> tuple[FloatArray]:
     torch.set_num_threads(1)
-    return predict(loaded(teacher, large), pieces, quick=True)
+    return (predict(loaded(teacher, large), pieces, quick=True),)

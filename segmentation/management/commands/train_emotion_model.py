@@ -1,4 +1,4 @@
-"""Train the classifier anew, or measure the weights that are there."""
+"""Train the classifier anew or further, or measure the weights that are there."""
 
 import json
 import tempfile
@@ -35,10 +35,16 @@ class Command(BaseCommand):
             help="checkpoints; a stage that is there is not trained again",
         )
         parser.add_argument("--out", type=Path, default=FOLDER)
-        parser.add_argument(
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument(
             "--evaluate-only",
             action="store_true",
             help="measure the weights in place and write eval.json and the page anew",
+        )
+        instead.add_argument(
+            "--refine",
+            action="store_true",
+            help="go on from the shipped weights, when texts have been added",
         )
         parser.add_argument(
             "--learning-curve",
@@ -56,9 +62,10 @@ class Command(BaseCommand):
         if options["evaluate_only"]:
             self._evaluate(out, data)
         else:
-            self._train(data, options["work"], out, curve=options["learning_curve"])
+            self._train(data, options)
 
-    def _train(self, data: Path, work: Path, out: Path, *, curve: bool) -> None:
+    def _train(self, data: Path, options: dict[str, Any]) -> None:
+        work, out = options["work"], options["out"]
         try:
             from segmentation.emotion.training import curve as learning
             from segmentation.emotion.training import recipe
@@ -72,9 +79,10 @@ class Command(BaseCommand):
             recipe.check_corpus(training_texts())
             with tempfile.TemporaryDirectory() as scratch:
                 made = Path(scratch)
-                recipe.make(data, work, made, Recipe(), say=self._say)
+                make = recipe.make_refined if options["refine"] else recipe.make
+                make(data, work, made, Recipe(), say=self._say)
                 found = self._measured(made, data)
-                if curve:
+                if options["learning_curve"]:
                     found["learning_curve"] = learning.learning_curve(
                         data, say=self._say
                     )
@@ -109,6 +117,7 @@ class Command(BaseCommand):
             "made": meta["made"],
             "evaluated": datetime.now(UTC).date().isoformat(),
             "customer_texts": meta["customer_texts"],
+            "goes_on_from": meta.get("goes_on_from", ""),
             "lexical_share": meta["lexical_share"],
             "files": {
                 name: [(folder / name).stat().st_size, digest]

@@ -69,12 +69,19 @@ def test_figures_and_emoji_are_in_no_language_and_can_be_read():
         "Los Angeles flight delayed again",
         "My fiancé loved the café and the crème brûlée",
         "oh my god LAUREN OH MY GOD",
+        "Love the piñatas, too!",
+        "Great for Garmins too.",
         "Thanks. UA1121, DEN, 40 min on tarmac.",
         "This is 很好",
     ],
 )
 def test_foreign_names_and_loans_in_english_do_not_mislead(text):
     assert language_of(text).code == "en"
+
+
+def test_good_alone_does_not_make_hindi_english():
+    text = "kal se wait kar raha hoon delivery abhi tak nahi aaya good service"
+    assert not language_of(text).validated
 
 
 @given(st.text(), st.one_of(st.none(), st.text()))

@@ -39,7 +39,8 @@ def test_there_are_at_least_five_thousand_texts_of_all_families(texts):
     assert len(texts) >= 5_000
     shares = Counter(map(first, texts))
     assert set(shares) == set(FAMILIES)
-    assert min(shares.values()) >= 0.06 * len(texts)
+    # Reviews, of which there are many, hold few questions.
+    assert min(shares.values()) >= max(1_500, 0.05 * len(texts))
 
 
 def test_every_text_has_two_readers_a_trade_and_a_situation(texts):
@@ -56,7 +57,7 @@ def test_at_least_half_of_the_negative_texts_name_no_feeling(texts):
 def test_lengths_run_from_two_words_to_ninety(texts):
     words = sorted(len(text.text.split()) for text in texts)
     assert sum(count <= 4 for count in words) >= 300
-    assert words[-len(words) // 50] >= 60
+    assert sum(count >= 60 for count in words) >= 500
     assert words[-1] <= 110
 
 

@@ -71,16 +71,18 @@ def test_the_small_network_learns_from_people_and_both_teachers(tmp_path, monkey
     from segmentation.emotion.training import teaching
     from segmentation.emotion.training.choices import Recipe
     from segmentation.emotion.training.goemotions import Split
+    from segmentation.emotion.training.in_place import InPlace
     from segmentation.emotion.training.rows import some_rows
 
-    def heard(path, pieces):  # of comments, then of our own texts
+    def heard(path, pieces):  # of comments, of some as a customer's, of our own texts
         return np.repeat(np.arange(len(pieces))[:, None] / 10, OUTPUTS, axis=1)
 
-    def heard_before(comments, some, own):
-        return np.full((len(comments) + len(some) + len(own), OUTPUTS), 0.5)
+    def heard_in_place(rows):
+        even = np.zeros((len(rows.examples), OUTPUTS))
+        return InPlace(even, even, even, share=1.0)
 
     monkeypatch.setattr(teaching, "heard", heard)
-    monkeypatch.setattr(teaching, "heard_before", heard_before)
+    monkeypatch.setattr(teaching, "heard_in_place", heard_in_place)
     (tmp_path / "teacher.pt").touch()
     recipe, own = Recipe(), training_texts()[:2]
     split = Split(["one", "two", "three", "four"], np.eye(4, len(LABELS)))
@@ -88,19 +90,21 @@ def test_the_small_network_learns_from_people_and_both_teachers(tmp_path, monkey
     some = some_rows(4, recipe.marked_share, recipe.seed)
     assert 0 < len(some) < 4
     assert len(taught) == 4 + len(some) + 2
-    said = (1 - recipe.soft_share) * split.labels
-    said += recipe.soft_share * (np.arange(4)[:, None] / 10 + 0.5) / 2
-    np.testing.assert_allclose(taught.labels[:4, :28], said)
-    np.testing.assert_allclose(taught.labels[4:-2, :28], said[some])
+    heard_of = np.arange(len(taught))[:, None] / 10
+    said = (1 - recipe.soft_share) * np.vstack([split.labels, split.labels[some]])
+    said += recipe.soft_share * (heard_of[:-2] + 0.5) / 2
+    np.testing.assert_allclose(taught.labels[:-2, :28], said)
     assert np.isnan(taught.labels[:4, 28:]).all()  # nobody flagged a comment
-    assert (taught.labels[4:-2, 28:] == 0.5).all()
+    agreed = np.repeat(np.minimum(heard_of[4:-2], 0.5), 2, axis=1)
+    np.testing.assert_allclose(taught.labels[4:-2, 28:], agreed)
     assert [len(ids) for ids in taught.pieces[4:-2]] == [
         len(taught.pieces[row]) + 1 for row in some
     ]
     anger, joy = LABELS.index("anger"), LABELS.index("joy")
     assert own[0].readers[0][0] == own[0].readers[1][0] == "anger"  # so it is 0.9 there
-    assert taught.labels[-2, anger] == pytest.approx(0.6 * 0.9 + 0.4 * (0.4 + 0.5) / 2)
-    assert taught.labels[-2, joy] == pytest.approx(0.4 * (0.4 + 0.5) / 2)
+    of_both = 0.4 * (heard_of[-2, 0] + 0.5) / 2
+    assert taught.labels[-2, anger] == pytest.approx(0.6 * 0.9 + of_both)
+    assert taught.labels[-2, joy] == pytest.approx(of_both)
 
 
 def test_the_teacher_reads_the_same_pieces_under_its_own_numbers():
