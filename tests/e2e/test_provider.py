@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from campaigns.models import Breaker, Campaign, FrequencyCap, Sender
+from campaigns.models import Batch, Breaker, Campaign, FrequencyCap, Sender
 from campaigns.sending import limits
 from campaigns.sending.breaker import Way, close_breaker
 from campaigns.sending.channels import channel_for
@@ -159,6 +159,7 @@ def doubtful(shop, settings):
         while deliver_next_batch(lane, now=timezone.now()):
             pass
         close_breaker(Way("smtp", "bulk"), at=timezone.now(), by=by)
+        Batch.objects.filter(state="waiting").update(not_before=now)  # no half minute
     lane.channel.close()
     server.stop()
     heartbeat("the walk", "run_engine", at=timezone.now(), since=now)
