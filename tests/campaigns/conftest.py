@@ -44,6 +44,20 @@ def campaign(db: None, world: ModuleType) -> Any:
     return world.add_campaign()
 
 
+@pytest.fixture
+def send_to(world: ModuleType, campaign: Any) -> Callable[[int], Any]:
+    """A prepared send to so many customers of one segment, in one batch."""
+
+    def send_to(count: int) -> Any:
+        campaign.neutral_share = 0.0
+        world.SEGMENTS, spread = ("excited",), world.SEGMENTS
+        world.add_customers(count)
+        world.SEGMENTS = spread
+        return world.prepared_send(campaign)
+
+    return send_to
+
+
 def _percent_variables(text: str, values: dict[str, str]) -> str:
     """Mailgun, at its harshest: what it does not know is gone."""
     return re.sub(r"%([A-Za-z_][^%\s]*)%", lambda m: values.get(m[1], ""), text)

@@ -65,16 +65,20 @@ def shop(transactional_db, settings, tmp_path):
     )
 
 
-@pytest.fixture
-def limited(shop):
-    """A send under way that met a limit, and a provider that was in trouble."""
-    now, by = timezone.now(), User.objects.get()
-    campaign = Campaign.objects.create(
+def spring_letter():
+    return Campaign.objects.create(
         name="Spring letter",
         template=starter_template("announcement"),
         sender=Sender.objects.get(),
         at_night=True,
     )
+
+
+@pytest.fixture
+def limited(shop):
+    """A send under way that met a limit, and a provider that was in trouble."""
+    now, by = timezone.now(), User.objects.get()
+    campaign = spring_letter()
     limits.set_limit("outbox", window="hour", most=120, at=now, by=by)
     limits.set_limit("outbox", window="hour", most=25, mailboxes="gmail", at=now, by=by)
     limits.set_limit(
@@ -144,12 +148,7 @@ def doubtful(shop, settings):
         port = probe.getsockname()[1]
     settings.PROVIDER, settings.SMTP_URL = "smtp", f"smtp://127.0.0.1:{port}"
     now, by = timezone.now(), User.objects.get()
-    campaign = Campaign.objects.create(
-        name="Spring letter",
-        template=starter_template("announcement"),
-        sender=Sender.objects.get(),
-        at_night=True,
-    )
+    campaign = spring_letter()
     server = Controller(HangsUp(), hostname="127.0.0.1", port=port)
     server.start()
     send = launch_send(schedule_send(campaign, scheduled_at=now, at=now), at=now)

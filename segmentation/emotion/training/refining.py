@@ -59,14 +59,9 @@ def refined(data: Path, work: Path, recipe: Recipe, *, say: Say) -> Path:
 def refined_targets(
     rows: AllRows, heard: InPlace, added: FloatArray, recipe: Recipe
 ) -> Examples:
-    """People beside the weights in place with what a wider head adds to them, (n, 30).
-
-    A comment is flagged only where both are sure: nobody has looked at it.
-    """
+    """People, and the weights in place with what a wider head adds, (n, 30)."""
     said = probabilities(heard.logits + heard.share * added)
-    unflagged = rows.unflagged
-    said[unflagged] = np.minimum(said, probabilities(heard.logits))[unflagged]
-    return blended(rows, said, recipe)
+    return blended(rows, said, (said, probabilities(heard.logits)), recipe)
 
 
 def _fingerprint(rows: AllRows, recipe: Recipe) -> str:

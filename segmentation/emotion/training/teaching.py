@@ -40,15 +40,23 @@ def taught_rows(
     say("what the weights in place say")
     before = probabilities(heard_in_place(rows).logits)
     said = recipe.teacher_share * of_teacher + (1 - recipe.teacher_share) * before
-    # A comment is flagged only where both are sure: nobody has looked at it.
-    said[rows.unflagged] = np.minimum(of_teacher, before)[rows.unflagged]
-    return blended(rows, said, recipe)
+    return blended(rows, said, (of_teacher, before), recipe)
 
 
-def blended(rows: AllRows, said: FloatArray, recipe: Recipe) -> Examples:
-    """The targets: what people said, and so much of what teachers say, (n, 30)."""
-    labels = rows.examples.labels.copy()
-    labels[rows.unflagged] = said[rows.unflagged]
+def blended(
+    rows: AllRows,
+    said: FloatArray,
+    of_both: tuple[FloatArray, FloatArray],
+    recipe: Recipe,
+) -> Examples:
+    """The targets: what people said, and so much of what teachers say, (n, 30).
+
+    of_both: what each of two says; a comment is flagged only where both are sure, since
+    nobody has looked at it.
+    """
+    said, labels = said.copy(), rows.examples.labels.copy()
+    flags = np.minimum(*of_both)[rows.unflagged]
+    said[rows.unflagged] = labels[rows.unflagged] = flags
     share = np.full((len(labels), 1), recipe.soft_share)
     share[rows.places_of_own] = recipe.own_soft_share
     return replace(rows.examples, labels=share * said + (1 - share) * labels)

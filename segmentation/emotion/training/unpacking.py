@@ -11,9 +11,8 @@ from onnx import numpy_helper
 
 from segmentation.emotion.families import LABELS
 from segmentation.emotion.training.encoder import Encoder, small
+from segmentation.emotion.training.in_place import Float32Array
 from segmentation.emotion.weights import verified
-
-Float32Array = NDArray[np.float32]
 
 
 def unpacked(folder: Path) -> Encoder:

@@ -29,13 +29,9 @@ WAY = Way("outbox", "bulk")
 
 
 @pytest.fixture
-def send(world, campaign):
+def send(send_to):
     """Twelve customers in batches of three."""
-    campaign.neutral_share = 0.0
-    world.SEGMENTS, spread = ("excited",), world.SEGMENTS
-    world.add_customers(12)
-    world.SEGMENTS = spread
-    return in_batches_of(3, world.prepared_send(campaign))
+    return in_batches_of(3, send_to(12))
 
 
 def in_batches_of(size, send):

@@ -19,17 +19,9 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def send(world, campaign):
+def send(send_to):
     """Forty customers in one batch."""
-    return a_send_to(40, world, campaign)
-
-
-def a_send_to(count, world, campaign):
-    campaign.neutral_share = 0.0
-    world.SEGMENTS, spread = ("excited",), world.SEGMENTS
-    world.add_customers(count)
-    world.SEGMENTS = spread
-    return world.prepared_send(campaign)
+    return send_to(40)
 
 
 @pytest.fixture
@@ -84,9 +76,9 @@ def test_all_windows_are_kept_at_once(send, lane, limit, at):
 
 
 def test_a_limit_of_one_kind_of_mailbox_holds_up_no_other(
-    world, campaign, lane, channel, limit, at
+    send_to, lane, channel, limit, at
 ):
-    send = a_send_to(20, world, campaign)
+    send = send_to(20)
     for message in send.messages.order_by("pk")[:12]:
         Message.objects.filter(pk=message.pk).update(
             address_wire=f"c{message.pk}@gmail.com"
@@ -101,9 +93,9 @@ def test_a_limit_of_one_kind_of_mailbox_holds_up_no_other(
 
 
 def test_a_campaign_s_limit_leaves_another_alone(
-    world, campaign, lane, channel, limit, at
+    send_to, world, campaign, lane, channel, limit, at
 ):
-    slow = a_send_to(8, world, campaign)
+    slow = send_to(8)
     fast = world.prepared_send(world.add_campaign(campaign.template))
     limit(3, campaign=campaign)
     deliver_all(lane, at)
@@ -112,9 +104,9 @@ def test_a_campaign_s_limit_leaves_another_alone(
 
 
 def test_batches_of_one_send_stand_in_a_line_instead_of_coming_all_at_once(
-    world, campaign, lane, limit, at
+    send_to, campaign, lane, limit, at
 ):
-    send = a_send_to(250, world, campaign)
+    send = send_to(250)
     limit(50, campaign=campaign)
     deliver_all(lane, at)
     assert states(send)["accepted"] == 50
@@ -197,9 +189,9 @@ def test_without_a_limit_no_question_more_is_asked(send, lane, at):
 
 @pytest.mark.django_db(transaction=True)
 def test_workers_side_by_side_never_take_more_than_there_is(
-    world, campaign, at, at_once, limit
+    send_to, at, at_once, limit
 ):
-    send = a_send_to(250, world, campaign)
+    send = send_to(250)
     limit(70)
 
     def work():

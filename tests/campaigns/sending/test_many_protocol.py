@@ -18,13 +18,9 @@ PEOPLE = 12
 
 
 @pytest.fixture
-def send(world, campaign):
+def send(send_to):
     """Twelve customers of one segment in one batch."""
-    campaign.neutral_share = 0.0
-    world.SEGMENTS, spread = ("excited",), world.SEGMENTS
-    world.add_customers(PEOPLE)
-    world.SEGMENTS = spread
-    return world.prepared_send(campaign)
+    return send_to(PEOPLE)
 
 
 @pytest.fixture

@@ -29,13 +29,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def send(world, campaign):
+def send(send_to):
     """Ten customers of one segment, one batch per tone, groups of four."""
-    campaign.neutral_share = 0.0
-    world.SEGMENTS, spread = ("excited",), world.SEGMENTS
-    world.add_customers(10)
-    world.SEGMENTS = spread
-    return world.prepared_send(campaign)
+    return send_to(10)
 
 
 def states(send):
