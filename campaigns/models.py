@@ -23,6 +23,8 @@ from campaigns.provider_models import RateLimit as RateLimit
 from campaigns.rest_day_models import RestDay as RestDay
 from campaigns.seed_models import Seed as Seed
 from campaigns.seed_models import SeedMail as SeedMail
+from campaigns.trail_models import SendAttempt as SendAttempt
+from campaigns.trail_models import SendNote as SendNote
 from customers.models import Customer
 from segmentation.models import RuleSegment, SegmentationRun
 

@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from campaigns.errors import CannotSettle, WrongState
 from campaigns.models import Batch, Message, Send
+from campaigns.sending import trail
 from campaigns.sending.breaker import BULK
 from campaigns.sending.channels import batch_size_of
 
@@ -71,6 +72,7 @@ def send_failed_again(send: Send, *, by: "User", at: datetime) -> int:
             _let_wait(send, tone, ids, state=Message.State.FAILED, at=at)
             for tone, ids in sorted(by_tone.items())
         )
+        trail.note(send.pk, f"{count:,} that were refused wait again.", at=at, by=by)
     log.info("send %s: %s messages wait again, by user %s", send.pk, count, by.pk)
     return count
 
@@ -94,6 +96,8 @@ def send_doubtful_again(message: Message, *, by: "User", at: datetime) -> None:
             )
         if found.batch_id is not None:
             _close_settled(found.batch_id)
+        said = "Sent again although the first attempt is in doubt."
+        trail.note(send.pk, said, at=at, by=by, message=found)
     log.info("message %s is sent again, by user %s", found.public_id, by.pk)
 
 

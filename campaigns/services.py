@@ -38,7 +38,7 @@ from campaigns.resending import (
     send_doubtful_again,
     send_failed_again,
 )
-from campaigns.sending import canary
+from campaigns.sending import canary, trail
 from campaigns.sending.ledger import CAN_PAUSE, OPEN_BATCHES, pause_for
 from campaigns.sending.trial import send_test_mail
 from campaigns.topping_up import count_newcomers, first_of, top_up
@@ -87,6 +87,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+_DECIDED = {"accepted": "Marked as sent.", "left": "Left in doubt."}
 CAN_CANCEL = (*CAN_PAUSE, Send.State.PAUSED, Send.State.MISSED)
 
 
@@ -101,13 +102,14 @@ def pause_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
         send.state_reason = f"Paused by {by.get_username()}." if by else "Paused."
         send.save(update_fields=["state", "state_reason"])
         _open_batches(send).update(paused=True)
+        trail.note(send.pk, "Paused.", at=at, by=by)
     log.info("send %s paused", send.pk)
     return send
 
 
-def stop_send(send_id: int, because: str) -> None:
+def stop_send(send_id: int, because: str, *, at: datetime) -> None:
     """Pause a send that needs a person, with the reason as a sentence."""
-    pause_for(send_id, because)
+    pause_for(send_id, because, at=at)
     log.warning("send %s stopped: %s", send_id, because)
 
 
@@ -139,6 +141,7 @@ def resume_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
             _open_batches(send).filter(
                 state=Batch.State.WAITING, outcome__gt=""
             ).update(attempts=0, not_before=at)
+        trail.note(send.pk, "Resumed.", at=at, by=by)
     log.info("send %s resumed", send.pk)
     return send
 
@@ -161,6 +164,7 @@ def cancel_send(send: Send, *, at: datetime, by: "User | None" = None) -> Send:
         Message.objects.filter(
             send=send, state=Message.State.WAITING, batch__state=Batch.State.CANCELLED
         ).update(state=Message.State.CANCELLED, reason="cancelled", settled_at=at)
+        trail.note(send.pk, "Cancelled.", at=at, by=by)
     log.info("send %s cancelled", send.pk)
     return send
 
@@ -219,6 +223,7 @@ def settle_in_doubt(
             Message.objects.filter(pk=found.pk, state=Message.State.IN_DOUBT).update(
                 settled_at=at, detail=f"left in doubt by {by.get_username()}"
             )
+        trail.note(found.send_id, _DECIDED[as_], at=at, by=by, message=found)
     log.info("message %s settled as %s", found.public_id, as_)
     found.refresh_from_db()
     return found

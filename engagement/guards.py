@@ -86,7 +86,9 @@ def judge_canaries(*, at: datetime, until: float = float("inf")) -> int:
         because = _fared(one)
         if because:
             canary.judged(one, at=at)
-            stop_send(one.send_id, f"Of the first {len(one.messages)}, {because}")
+            stop_send(
+                one.send_id, f"Of the first {len(one.messages)}, {because}", at=at
+            )
         else:
             canary.release(one, at=at)
     return looked_at
@@ -125,7 +127,7 @@ def stop_what_harms(*, at: datetime, until: float = float("inf")) -> int:
             break
         because = harm_of(send).because
         if because:
-            stop_send(send.pk, because)
+            stop_send(send.pk, because, at=at)
             stopped += 1
     return stopped
 

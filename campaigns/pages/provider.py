@@ -25,9 +25,11 @@ from campaigns.models import (
     FrequencyCap,
     ProviderNote,
     RateLimit,
+    SendAttempt,
 )
 from campaigns.sending import breaker, frequency, limits, windows
 from campaigns.sending.mailboxes import LABELS
+from campaigns.sending.trail import SHOWN as ATTEMPTS_SHOWN
 from customers.doors import shown_page
 
 NOTES_SHOWN = 30
@@ -151,6 +153,9 @@ def provider_page(request: HttpRequest, **forms: Any) -> HttpResponse:
         notes=ProviderNote.objects.filter(provider=provider)
         .select_related("by")
         .order_by("-at", "-pk")[:NOTES_SHOWN],
+        attempts=SendAttempt.objects.filter(provider=provider)
+        .select_related("send__campaign")
+        .order_by("-pk")[:ATTEMPTS_SHOWN],
         **{
             "seed_form": SeedForm(initial={"seed_address": seed}),
             "limit_form": LimitForm(),

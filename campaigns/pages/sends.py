@@ -30,6 +30,7 @@ from campaigns.forms import ScheduleForm
 from campaigns.models import Campaign, Message, RestDay, Send
 from campaigns.pages import number_in
 from campaigns.pages.counts import count_context
+from campaigns.sending.trail import SHOWN as ATTEMPTS_SHOWN
 from campaigns.services import (
     WORTH_ANOTHER_TRY,
     Preflight,
@@ -217,6 +218,10 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         top_ups=shown.top_ups.order_by("pk"),
         copies=_copies(shown),
         can_top_up=shown.state == Send.State.SENT,
+        notes=shown.notes.select_related("by", "message__customer").order_by("-pk")[
+            :NAMES_A_PAGE
+        ],
+        attempts=shown.attempts.order_by("-pk")[:ATTEMPTS_SHOWN],
         **live,
     )
 

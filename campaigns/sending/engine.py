@@ -30,7 +30,7 @@ from campaigns.materialising import (
     materialise,
 )
 from campaigns.models import Batch, EngineNode, Send
-from campaigns.sending import frequency, instance, keeping, ledger, seeding
+from campaigns.sending import frequency, instance, keeping, ledger, seeding, trail
 from campaigns.sending.breaker import LANES
 from campaigns.sending.channels import Channel, channel_for
 from campaigns.sending.guarding import trouble_stays_with
@@ -117,6 +117,7 @@ def wind_up(*, at: datetime) -> list[int]:
     ended = ledger.finish_sends(now=at)
     frequency.forget_old(at=at)
     keeping.forget_old(at=at)
+    trail.forget_old(at=at)
     seeding.sweep(at=at)
     count_under_way(at=at)
     searching.catch_up(until=time.monotonic() + INDEXING_SECONDS)
@@ -151,6 +152,7 @@ def pause_stale(*, at: datetime) -> int:
             pk,
             f"Nothing was sent of it for more than {hours} hours though it was due: "
             "no sender was running. Resume it if it still makes sense.",
+            at=at,
         )
     return len(stopped)
 
@@ -158,7 +160,7 @@ def pause_stale(*, at: datetime) -> int:
 def launch_due(*, at: datetime) -> int:
     launched = 0
     for send in Send.objects.filter(state=Send.State.SCHEDULED):
-        with trouble_stays_with(send.pk):
+        with trouble_stays_with(send.pk, at=at):
             if due_at(send) <= at:
                 # Where no timetable sorts customers, nobody else ends them in time.
                 end_expired_pins(at=at)
@@ -174,7 +176,7 @@ def preparing() -> list[int]:
 
 def prepare(send_id: int, *, at: datetime, until: float) -> bool:
     """Write the audience of a send until time.monotonic(); True when it is complete."""
-    with trouble_stays_with(send_id):
+    with trouble_stays_with(send_id, at=at):
         return materialise(Send.objects.get(pk=send_id), at=at, until=until)
     return False
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from celery.exceptions import SoftTimeLimitExceeded
 
@@ -34,7 +35,7 @@ class Trouble:
 
 
 @contextmanager
-def trouble_stays_with(send_id: int) -> Iterator[Trouble]:
+def trouble_stays_with(send_id: int, *, at: datetime) -> Iterator[Trouble]:
     """Work on one send: an error that is in nobody's plan pauses it, with a sentence.
 
     A database that does not answer is everybody's trouble, and passes.
@@ -53,4 +54,5 @@ def trouble_stays_with(send_id: int) -> Iterator[Trouble]:
             f"Nothing more is sent: something went wrong that was not foreseen "
             f"({type(problem).__name__}). The log of the sending process has the "
             "details; correct it, then resume.",
+            at=at,
         )

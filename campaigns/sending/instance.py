@@ -123,6 +123,7 @@ def adopt(*, at: datetime, by: str) -> Adoption:
                 f"This database came from the instance {was or 'of nobody'}: what it "
                 "mailed after the copy was made is not known here. Resume it only if "
                 "nobody was mailed there since; else cancel it.",
+                at=at,
             )
         log.warning("adopted by %s: was %s, is %s", by, was, key)
         return Adoption.objects.create(

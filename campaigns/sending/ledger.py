@@ -16,7 +16,7 @@ from campaigns.assignment import unit_interval
 from campaigns.audience import NEUTRAL_TONE, UNKNOWN
 from campaigns.errors import LostLease
 from campaigns.models import Batch, Message, Send
-from campaigns.sending import keeping
+from campaigns.sending import keeping, trail
 from campaigns.sending.breaker import Way, bars
 from campaigns.sending.channels import (
     InDoubt,
@@ -411,7 +411,7 @@ def next_due_in(lane: str, *, now: datetime) -> float:
     return max(0.0, (due - now).total_seconds()) if due is not None else 0.0
 
 
-def pause_for(send_id: int, reason: str) -> None:
+def pause_for(send_id: int, reason: str, *, at: datetime) -> None:
     """Stop a send that needs a person, and say why."""
     with transaction.atomic():
         stopped = Send.objects.filter(pk=send_id, state__in=CAN_PAUSE).update(
@@ -421,6 +421,7 @@ def pause_for(send_id: int, reason: str) -> None:
             Batch.objects.filter(send_id=send_id, state__in=OPEN_BATCHES).update(
                 paused=True
             )
+            trail.note(send_id, f"Paused: {reason}", at=at)
 
 
 def sweep(*, now: datetime) -> tuple[int, int]:
@@ -446,6 +447,7 @@ def sweep(*, now: datetime) -> tuple[int, int]:
             if lost:
                 batch.outcome = "in_doubt"
                 batch.outcome_detail = DIED
+                trail.died(batch, mails=lost)
             close_batch(batch, now=now)
             doubts += lost
             given_back += batch.state == Batch.State.WAITING

@@ -31,6 +31,7 @@ from campaigns.sending import (
     ledger,
     limits,
     probing,
+    trail,
 )
 from campaigns.sending.channels import (
     BAD_IN_A_ROW,
@@ -51,6 +52,7 @@ from campaigns.sending.composing import Composed, compose_batch
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.sending.lanes import Lane as Lane
 from campaigns.sending.lanes import Outcome as Outcome
+from campaigns.sending.stopping import for_a_person, gave_up, provider_rests
 from customers.errors import InvalidAddress
 
 log = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     uneasy = asks or row.not_reached > 0
     delivery = _Delivery(lane, claim, clock, asks, uneasy, limited, capped)
     try:
-        with trouble_stays_with(claim.send_id) as trouble:
+        with trouble_stays_with(claim.send_id, at=now) as trouble:
             if asks and row.seed_address:
                 delivery.ask(row.seed_address)
             delivery.run()
@@ -103,6 +105,7 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     except LostLease as lost:
         log.warning("%s", lost)
         delivery.outcome.stopped = "lost_lease"
+        delivery.tell_late()
     if delivery.grant is not None:
         limits.give_back(delivery.grant, now=clock.now())
     if asks:
@@ -161,6 +164,9 @@ class _Delivery:
     attempts: int = 0
     purpose: str = ""
     customers: dict[int, int] = field(default_factory=dict)
+    # What came of a group that was handed over, until it is written; and since when.
+    answers: Sequence[Result] = ()
+    left_at: datetime | None = None
     # When somebody of this batch falls asleep, or it is too late for everybody.
     asked_until: datetime | None = None
 
@@ -328,6 +334,7 @@ class _Delivery:
             "messages": [mail.message_id for mail in mails],
             "sha256": digest.hexdigest(),
             "kept": keeping.keeps(self.lane.channel),
+            "provider": self.lane.provider,
         }
         batch.intent_at, batch.lease_until = now, now + self.lane.lease
         batch.idempotency_key = str(uuid.uuid5(KEYS, f"{batch.pk}/{batch.generation}"))
@@ -347,8 +354,9 @@ class _Delivery:
             return [Busy("lease_over")] * len(group)
         if not ledger.may_leave(self.claim, way=self.lane.way, now=self.clock.now()):
             return [NOT_REACHED] * len(group)
+        self.left_at = self.clock.now()
         with keeping.kept_calls(self.lane, self.claim, now=self.clock.now):
-            results = channel.hand_over(group)
+            self.answers = results = channel.hand_over(group)
         if len(results) != len(group):
             raise AssertionError(
                 f"A channel must answer for each of {len(group)} mails; "
@@ -393,6 +401,8 @@ class _Delivery:
             if not next_group:
                 self._finish(now)
             self._tell_breaker(results, now)
+            self._keep_trail(now)
+        self.answers, self.left_at = (), None
         self.outcome.count(results)
         # Those of earlier batches were counted there.
         ours = sum(message_id in self.customers for message_id in doubted)
@@ -400,6 +410,21 @@ class _Delivery:
         self.outcome.waiting += ours
         self.lease_ends = ends
         return next_group
+
+    def _keep_trail(self, now: datetime, outcome: str = "") -> None:
+        if self.left_at is not None and self.answers:
+            trail.attempted(
+                self.claim,
+                self.lane.way,
+                self.answers,
+                began_at=self.left_at,
+                seconds=(now - self.left_at).total_seconds(),
+                outcome=outcome,
+            )
+
+    def tell_late(self) -> None:
+        """The lease is lost: what was answered is kept, and no state changes."""
+        self._keep_trail(self.clock.now(), trail.LATE)
 
     def _count_bad_ones(
         self, group: Sequence[Outgoing], results: Sequence[Result]
@@ -456,15 +481,15 @@ class _Delivery:
             batch.outcome, batch.outcome_detail = self.stop.reason, self.stop.detail
         elif self.grant is not None and self.grant.because:
             batch.outcome, batch.outcome_detail = limits.LIMITED, self.grant.because
-        if self._provider_rests():
+        if provider_rests(self.stop):
             asked = getattr(self.stop, "wait_seconds", 0.0)
             self.patience = ledger.patience(batch.pk, self.attempts, asked)
         ledger.close_batch(batch, now=now, wait_seconds=self.patience)
 
     def _tell_breaker(self, results: Sequence[Result], now: datetime) -> None:
-        if not self.uneasy and not self._provider_rests():
+        if not self.uneasy and not provider_rests(self.stop):
             return
-        stop = self.stop if self._provider_rests() else None
+        stop = self.stop if provider_rests(self.stop) else None
         breaker.heard(
             self.lane.way,
             results,
@@ -477,42 +502,15 @@ class _Delivery:
             limits.slow_down(self.lane.way, now=now)
         self.uneasy = False
 
-    def _provider_rests(self) -> bool:
-        """The provider is in trouble: more mail would only mean more doubt."""
-        if isinstance(self.stop, Busy):
-            return self.stop.reason not in _NOT_THE_PROVIDER
-        return isinstance(self.stop, InDoubt)
-
     def _afterwards(self) -> None:
         """What concerns more than this batch, in transactions of its own."""
         if self.stop is None:
             return
-        self.outcome.stopped = self.stop.reason
+        self.outcome.stopped, now = self.stop.reason, self.clock.now()
         if isinstance(self.stop, Misconfigured):
-            ledger.pause_for(self.send_id, _for_a_person(self.stop))
+            ledger.pause_for(self.send_id, for_a_person(self.stop), at=now)
         elif self._gave_up() and isinstance(self.stop, Busy):
-            ledger.pause_for(self.send_id, _gave_up(self.stop, self.attempts))
+            ledger.pause_for(self.send_id, gave_up(self.stop, self.attempts), at=now)
 
     def _gave_up(self) -> bool:
-        return self._provider_rests() and self.attempts >= ledger.MOST_ATTEMPTS
-
-
-# Reasons to stop that say nothing about the provider.
-_NOT_THE_PROVIDER: Final = {NOT_REACHED.reason, "lease_over"}
-
-
-def _for_a_person(problem: Misconfigured) -> str:
-    sentence = (problem.detail or problem.reason).rstrip(".")
-    if problem.reason == "not_sent_auth":
-        return (
-            f"Nothing more is sent: {sentence}. Check ATTUNE_PROVIDER_OPTIONS, "
-            "then resume."
-        )
-    return f"Nothing more is sent: {sentence}. Correct it, then resume."
-
-
-def _gave_up(problem: Busy, attempts: int) -> str:
-    return (
-        f"The provider did not take mail {attempts} times in a row "
-        f"({problem.detail or problem.reason}): look at it, then resume."
-    )
+        return provider_rests(self.stop) and self.attempts >= ledger.MOST_ATTEMPTS

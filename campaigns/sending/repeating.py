@@ -19,7 +19,7 @@ from django.db.models import F
 
 from campaigns.audience import ineligible
 from campaigns.models import Batch, KeptCall, Message, Send
-from campaigns.sending import breaker, keeping, ledger
+from campaigns.sending import breaker, keeping, ledger, trail
 from campaigns.sending.channels import (
     STOPS,
     Busy,
@@ -59,8 +59,9 @@ def repeat_next(lane: Lane, *, now: datetime) -> Outcome | None:
     outcome = Outcome(call.batch_id)
     may = _may(call, now=now, seconds=lane.channel.timeout_seconds)
     if may is _May.GO and time.monotonic() - began < SPARE_SECONDS:
+        left = time.monotonic()
         results = _repeat(lane, call)
-        _write(lane, call, results, now=now)
+        _write(lane, call, results, now=now, seconds=time.monotonic() - left)
         outcome.count([one for one in results if isinstance(one, Receipt)])
     elif may in (_May.GO, _May.LATER):
         _wait(call, now=now)
@@ -140,14 +141,27 @@ def _repeat(lane: Lane, call: KeptCall) -> list[Result]:
 
 
 def _write(
-    lane: Lane, call: KeptCall, results: Sequence[Result], *, now: datetime
+    lane: Lane,
+    call: KeptCall,
+    results: Sequence[Result],
+    *,
+    now: datetime,
+    seconds: float,
 ) -> None:
+    """seconds: until it was answered."""
     taken = all(isinstance(one, Receipt) for one in results)
     found = next((one for one in results if isinstance(one, STOPS)), None)
     stop = found if isinstance(found, Busy | InDoubt) else None
     asked = getattr(found, "wait_seconds", 0.0)
     with transaction.atomic():
         batch = Batch.objects.select_for_update().get(pk=call.batch_id)
+        trail.attempted(
+            Claim(batch.pk, batch.fence, batch.send_id),
+            lane.way,
+            results,
+            began_at=now,
+            seconds=seconds,
+        )
         if taken:
             _accept(batch, call, results, now=now)
         elif any(isinstance(one, Refused) for one in results):

@@ -45,7 +45,6 @@ class Recipe:
     own_soft_share: float = 0.4
     teacher_share: float = 0.5
     teacher_marked_share: float = 0.25
-    marked_share: float = 0.5
     most_customer_texts: int | None = None
     most_comments: int | None = None
     seed: int = 0

@@ -28,6 +28,7 @@ CURVE: Final = (500, 1_000, 2_500, 5_000)
 # Comments beside them, a seventh of all, and no teacher, who has read all texts: five
 # fits more take minutes, not an hour.
 CURVE_COMMENTS: Final = 6_000
+_MARKED: Final = 0.5
 _CURVE: Final = Stage(epochs=3, rate=1.5e-4, mosaic_share=0.1, flag_weight=4.0)
 
 
@@ -66,6 +67,6 @@ def _alone(data: Path, recipe: Recipe) -> Examples:
     tokenizer = WordPiece(base_vocabulary())
     split = goemotions.load(data / "emotion" / "goemotions", "train")
     comments = reddit_examples(split.first(recipe.most_comments), tokenizer)
-    some = some_rows(len(comments), recipe.marked_share, recipe.seed)
+    some = some_rows(len(comments), _MARKED, recipe.seed)
     own = customer_examples(chosen_texts(recipe), tokenizer)
     return marked(comments, some, tokenizer.customer_mark) + own

@@ -89,16 +89,14 @@ def marked(comments: Examples, rows: NDArray[np.int64], mark: int) -> Examples:
 
 @dataclass(frozen=True, slots=True)
 class AllRows:
-    """What the small network learns from: every comment, some of them as a customer's
-    text besides, our own texts; in this order, with what people said of them.
+    """What the small network learns from: every comment, every one as a customer's text
+    besides, our own texts; in this order, with what people said of them.
 
-    comments, own: as they are read. some: which comments stand twice. mark: the id of
-    the customer's mark.
+    comments, own: as they are read. mark: the id of the customer's mark.
     """
 
     examples: Examples
     comments: list[str]
-    some: NDArray[np.int64]
     own: list[str]
     mark: int
 
@@ -110,15 +108,17 @@ class AllRows:
     def text_of(self) -> NDArray[np.int64]:
         """(n,): which text each row is, one number for both rows of a comment."""
         n = len(self.comments)
-        return np.concatenate(
-            [np.arange(n), self.some, np.arange(n, n + len(self.own))]
-        )
+        return np.concatenate([np.arange(n), np.arange(n + len(self.own))])
+
+    @property
+    def marked(self) -> slice:
+        """The comments as a customer's text."""
+        return slice(len(self.comments), 2 * len(self.comments))
 
     @property
     def unflagged(self) -> tuple[slice, slice]:
         """Rows and columns of the flags that a customer's text has and nobody gave."""
-        first = len(self.comments)
-        return slice(first, first + len(self.some)), slice(len(LABELS), None)
+        return self.marked, slice(len(LABELS), None)
 
 
 def all_rows(
@@ -127,12 +127,12 @@ def all_rows(
     tokenizer = WordPiece(base_vocabulary())
     comments = reddit_examples(split, tokenizer)
     mark = tokenizer.customer_mark
-    some = some_rows(len(comments), recipe.marked_share, recipe.seed)
-    own = customer_examples(texts, tokenizer)
+    every = np.arange(len(comments))
     return AllRows(
-        comments + marked(comments, some, mark).pick(some) + own,
+        comments
+        + marked(comments, every, mark)
+        + customer_examples(texts, tokenizer),
         [spell_emoji(text) for text in split.texts],
-        some,
         [prepared(text.text) for text in texts],
         mark,
     )
