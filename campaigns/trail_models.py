@@ -75,9 +75,16 @@ class SendNote(models.Model):
         related_name="+",
     )
     sentence = models.CharField(max_length=500)
+    # Nothing stopped, but somebody should look.
+    warns = models.BooleanField(default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["send", "-id"], name="notes_of_send")]
+        indexes = [
+            models.Index(fields=["send", "-id"], name="notes_of_send"),
+            models.Index(
+                fields=["at"], condition=models.Q(warns=True), name="warning_notes"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.sentence

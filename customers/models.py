@@ -151,6 +151,7 @@ class Suppression(models.Model):
         UNSUBSCRIBED = "unsubscribed", _("unsubscribed")
         COMPLAINED = "complained", _("marked a mail as spam")
         BOUNCED = "bounced", _("address does not exist")
+        UNREACHABLE = "unreachable", _("mail keeps coming back")
         MANUAL = "manual", _("added by hand")
 
     # SHA-256 of the address key: it stays when the plain address must go.

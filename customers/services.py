@@ -218,8 +218,8 @@ def suppress(
             "suppressed_at": at,
         },
     )
-    bounced = Suppression.Reason.BOUNCED
-    if not created and found.reason == bounced and reason != bounced:
+    forgiven = (Suppression.Reason.BOUNCED, Suppression.Reason.UNREACHABLE)
+    if not created and found.reason in forgiven and reason not in forgiven:
         found.reason, found.source, found.suppressed_at = reason, source[:200], at
         found.save(update_fields=["reason", "source", "suppressed_at"])
     return found

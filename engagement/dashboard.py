@@ -1,6 +1,7 @@
 """The home page: how customers feel, who moved, what needs a person, what is sent."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import Message, Send
+from campaigns.models import Message, Send, SendNote
 from campaigns.planning import sender_is_running
 from campaigns.sending import breaker, instance
 from campaigns.under_way import NEED_A_SENDER, UNDER_WAY, how_far
@@ -30,6 +31,8 @@ from segmentation.reading_mark import COUNTED, texts_waiting
 from segmentation.sensitive_matters import waiting_matters
 
 LABEL_DISTANCE = 6.5
+# So long the home page tells of a send that people called spam.
+WARNED_FOR = timedelta(days=7)
 IT_IS_READ = "How customers sound is being worked out."
 # Words for a family in a headline: (more of it, less of it).
 IN_A_HEADLINE = {
@@ -150,6 +153,7 @@ def _needs(request: HttpRequest, run: SegmentationRun | None) -> list[Need]:
         _for_a_person(request),
         _copied(),
         _doubt(),
+        *_disliked(),
         _dead_letters(request),
         _sender(),
         _provider(request),
@@ -211,6 +215,21 @@ def _doubt() -> Need | None:
         "themselves.",
         reverse("campaigns:send", args=[send]),
     )
+
+
+def _disliked() -> list[Need]:
+    """Sends that more people called spam than mailbox providers take well."""
+    since = timezone.now() - WARNED_FOR
+    notes = SendNote.objects.filter(warns=True, at__gt=since).order_by("-at")
+    return [
+        Need(
+            "warn",
+            f"{note.send.campaign}: called spam",
+            note.sentence,
+            reverse("campaigns:send", args=[note.send_id]),
+        )
+        for note in notes.select_related("send__campaign")[:3]
+    ]
 
 
 def _dead_letters(request: HttpRequest) -> Need | None:

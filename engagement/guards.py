@@ -5,14 +5,14 @@ hours. Source: sending.md 3.4, "auto-pause"; docs/operations.md.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
-from campaigns.models import Canary, Message, Send
-from campaigns.sending import canary
+from campaigns.models import Canary, Message, Send, SendNote
+from campaigns.sending import canary, trail
 from campaigns.services import stop_send
 from engagement.models import MessageEngagement
 
@@ -24,6 +24,11 @@ BOUNCED_MOST: Final = 0.05
 COMPLAINED_MOST: Final = 0.003
 # What a server or a provider says at once of an address, and not of our mail.
 REFUSED_ADDRESSES: Final = ("invalid", "rejected", "failed")
+# Above it mailbox providers begin to look; they ask to stay below (sending.md 5.1).
+COMPLAINED_MUCH: Final = 0.001
+COMPLAINTS_TOLD: Final = 2
+# People complain for days.
+TOLD_FOR: Final = timedelta(days=2)
 # Below so many complaints one person's mood would stop a send.
 COMPLAINTS_LEAST: Final = 3
 DOUBT_MOST: Final = 0.01
@@ -72,6 +77,18 @@ class Harm:
             )
         return ""
 
+    @property
+    def warning(self) -> str:
+        """What somebody should look at though nothing has to stop; or nothing."""
+        told = max(COMPLAINED_MUCH * self.looked_at, COMPLAINTS_TOLD)
+        if self.looked_at < JUDGED_FROM or self.complained < told:
+            return ""
+        return (
+            f"{self.complained:,} of {self.looked_at:,} people called it spam, one in "
+            "a thousand or more: mailbox providers ask to stay below. From three in a "
+            "thousand on it stops."
+        )
+
 
 def judge_canaries(*, at: datetime, until: float = float("inf")) -> int:
     """Let the rest of large sends go whose first few fared well; stop the others.
@@ -117,18 +134,29 @@ def _fared(one: Canary) -> str:
 
 
 def stop_what_harms(*, at: datetime, until: float = float("inf")) -> int:
-    """Stop sends under way of which too many bounced, complained, or are in doubt.
+    """Stop sends under way of which too many bounced, complained, or are in doubt; warn
+    once of one, under way or just over, that is more disliked than it should be.
 
     until: begin no further one after this time.monotonic(). Returns how many stopped.
     """
     stopped = 0
-    for send in Send.objects.filter(state=Send.State.SENDING).order_by("pk"):
+    under_way = Q(state=Send.State.SENDING)
+    over = Q(state=Send.State.SENT, finished_at__gt=at - TOLD_FOR)
+    warned = SendNote.objects.filter(send=OuterRef("pk"), warns=True)
+    sends = Send.objects.annotate(warned=Exists(warned)).filter(
+        under_way | over & Q(warned=False)
+    )
+    # Under way first: of the others nobody is spared any more.
+    for send in sends.order_by("state", "pk"):
         if monotonic() >= until:
             break
-        because = harm_of(send).because
-        if because:
-            stop_send(send.pk, because, at=at)
+        harm = harm_of(send)
+        goes_on = send.state == Send.State.SENDING
+        if goes_on and harm.because:
+            stop_send(send.pk, harm.because, at=at)
             stopped += 1
+        elif harm.warning and not send.warned:
+            trail.note(send.pk, harm.warning, at=at, warns=True)
     return stopped
 
 

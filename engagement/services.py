@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -31,6 +31,13 @@ PROVES_ACCEPTANCE = {DELIVERED, BOUNCED, OPENED, CLICKED, COMPLAINED, UNSUBSCRIB
 PROVES_ACCEPTANCE |= {DEFERRED, AUTO_REPLIED}
 # Anymail's reject reasons that mean: this address does not exist.
 HARD_BOUNCES = {"bounced", "invalid"}
+# Those that say that our mail is not wanted there, and nothing about the mailbox.
+BY_POLICY = {"blocked", "spam", "unsubscribed"}
+# A mailbox that is full, or a server that is busy, time after time, is given up. What
+# arrives in between does not count against it: reports come in any order. Source:
+# sending.md 4.5.
+SOFT_MOST = 5
+SOFT_WITHIN = timedelta(days=30)
 BY_PEOPLE = (TrackingEvent.Verdict.HUMAN, TrackingEvent.Verdict.PROBABLE)
 
 
@@ -56,6 +63,12 @@ class Event:
     # A bounce that may not bounce again tomorrow: a full mailbox, a busy server.
     passing: bool = False
     detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def soft(self) -> bool:
+        """It came back, and not because there is nobody or we are not wanted."""
+        about_it = self.reject_reason not in BY_POLICY
+        return self.event_type == BOUNCED and self.passing and about_it
 
     @property
     def dedupe_key(self) -> str:
@@ -154,7 +167,7 @@ def _store(
             link=event.link,
             verdict=event.verdict,
             verdict_reasons=list(event.verdict_reasons),
-            detail=event.detail,
+            detail={**event.detail, **({"soft": True} if event.soft else {})},
         )
         rows.setdefault(row.dedupe_key, (row, event))
     already = set(
@@ -231,6 +244,30 @@ def _act(message: Message, event: Event, *, at: datetime) -> None:
     if message.state in open_states and _proves_acceptance(event):
         confirm_accepted(message.public_id, at=at)
     _heed_message(message, event, at=at)
+    if event.soft:
+        _give_up(message, event.occurred_at, at=at)
+
+
+def _give_up(message: Message, occurred_at: datetime, *, at: datetime) -> None:
+    """Suppress an address to which as many mails as SOFT_MOST came back softly, in any
+    days as many as SOFT_WITHIN around this one; each mail counts once."""
+    found = TrackingEvent.objects.filter(
+        message__customer_id=message.customer_id,
+        message__address_wire=message.address_wire,
+        event_type=BOUNCED,
+        detail__soft=True,
+        occurred_at__range=(occurred_at - SOFT_WITHIN, occurred_at + SOFT_WITHIN),
+    )
+    firsts = found.order_by().values("message").annotate(first=Min("occurred_at"))
+    times = sorted(row["first"] for row in firsts)
+    several = zip(times, times[SOFT_MOST - 1 :], strict=False)
+    if any(last - first <= SOFT_WITHIN for first, last in several):
+        suppress(
+            message.address_wire,
+            reason=Suppression.Reason.UNREACHABLE,
+            source=f"{SOFT_MOST} mails came back in {SOFT_WITHIN.days} days",
+            at=at,
+        )
 
 
 def _heed_message(message: Message, event: Event, *, at: datetime) -> None:

@@ -78,10 +78,16 @@ def note(
     at: datetime,
     by: "User | None" = None,
     message: Message | None = None,
+    warns: bool = False,
 ) -> None:
-    """Keep what was done to a send, or to one mail of it."""
+    """Keep what was done to a send, or to one mail of it; warns: or seen of it."""
     SendNote.objects.create(
-        send_id=send_id, message=message, at=at, by=by, sentence=sentence[:500]
+        send_id=send_id,
+        message=message,
+        at=at,
+        by=by,
+        sentence=sentence[:500],
+        warns=warns,
     )
 
 

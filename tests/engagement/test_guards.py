@@ -1,8 +1,9 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from campaigns.models import Message, Send
+from campaigns.models import Message, Send, SendNote
 from campaigns.services import resume_send
 from customers.models import Customer
 from engagement import guards, tasks
@@ -131,3 +132,33 @@ def test_the_timetable_looks_too(mailed):
     mailed(300, bounced=20)
     tasks.take_in_open()
     assert Send.objects.get().state == "paused"
+
+
+def test_two_in_two_thousand_are_told_once_and_stop_nothing(mailed, at, admin_client):
+    send = mailed(2000, complained=2)
+    assert stop_what_harms(at=at) == 0
+    assert stop_what_harms(at=at) == 0
+    note = SendNote.objects.get(send=send)
+    assert note.warns
+    assert note.sentence.startswith(
+        "2 of 2,000 people called it spam, one in a thousand"
+    )
+    send.refresh_from_db()
+    assert send.state == "sending"
+    SendNote.objects.update(at=timezone.now())
+    assert b"one in a thousand or more" in admin_client.get("/admin/").content
+
+
+def test_who_complains_after_the_last_mail_is_told_too(mailed, at):
+    mailed(1000, complained=4)
+    Send.objects.update(state="sent", finished_at=at - timedelta(hours=40))
+    assert stop_what_harms(at=at) == 0
+    assert SendNote.objects.filter(warns=True).count() == 1
+    SendNote.objects.all().delete()
+    assert stop_what_harms(at=at + timedelta(hours=9)) == 0
+    assert not SendNote.objects.exists()  # more than two days ago
+
+
+@pytest.mark.parametrize("harm", [Harm(199, complained=5), Harm(300, complained=1)])
+def test_one_person_s_mood_or_few_mails_warn_nobody(harm):
+    assert harm.warning == ""

@@ -3,6 +3,7 @@ from random import Random
 
 import pytest
 
+from campaigns.models import Message, Send
 from customers.models import Consent, Interaction, Suppression
 from customers.services import marketing_basis
 from engagement.models import MessageEngagement, TrackingEvent
@@ -152,3 +153,70 @@ def test_any_order_and_repetition_ends_in_the_same_rollup(message, at, seed):
     assert rollup.delivered_at == at
     assert rollup.opened_by_person_at == at + timedelta(minutes=1)
     assert rollup.complained_at == at + timedelta(minutes=5)
+
+
+@pytest.fixture
+def comes_back(ada, send, at):
+    """comes_back(day): one more mail to Ada came back on that day, for now."""
+
+    def comes_back(day, reject_reason="timed_out", **more):
+        another = Send.objects.create(
+            campaign=send.campaign, scheduled_at=send.scheduled_at
+        )
+        message = Message.objects.create(
+            send=another,
+            customer=ada,
+            state=Message.State.ACCEPTED,
+            address_wire=ada.email,
+            segment_key="trusting",
+            tone="grateful",
+        )
+        when = at + timedelta(days=day)
+        bounced = event(
+            message, "bounced", when, reject_reason=reject_reason, passing=True, **more
+        )
+        record_event(bounced, at=at)
+        return message
+
+    return comes_back
+
+
+def test_an_address_is_given_up_after_five_mails_came_back_in_thirty_days(
+    comes_back, ada
+):
+    for day in (0, 7, 14, 30):
+        comes_back(day)
+    assert not Suppression.objects.exists()
+    comes_back(25)  # told late: any thirty days count
+    found = Suppression.objects.get()
+    assert (found.reason, found.address) == ("unreachable", ada.email)
+
+
+def test_one_mail_that_comes_back_often_is_one_mail(comes_back, message, at):
+    for hour in range(9):
+        again = at + timedelta(hours=hour)
+        record_event(event(message, "bounced", again, passing=True), at=again)
+    for day in (1, 2, 3):
+        comes_back(day)
+    assert not Suppression.objects.exists()
+
+
+@pytest.mark.parametrize("days", [(0, 8, 16, 24, 31), (0, 40, 80, 120, 160)])
+def test_five_in_a_longer_time_are_not_given_up(comes_back, days):
+    for day in days:
+        comes_back(day)
+    assert not Suppression.objects.exists()
+
+
+def test_what_is_not_wanted_there_says_nothing_of_the_mailbox(comes_back):
+    for day in range(6):
+        comes_back(day, reject_reason="blocked")
+    assert not Suppression.objects.exists()
+
+
+def test_a_person_s_no_outlives_an_address_that_was_given_up(comes_back, at):
+    for day in range(4):
+        comes_back(day)
+    last = comes_back(4)
+    record_event(event(last, "complained", at), at=at)
+    assert Suppression.objects.get().reason == "complained"

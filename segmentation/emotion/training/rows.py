@@ -129,9 +129,7 @@ def all_rows(
     mark = tokenizer.customer_mark
     every = np.arange(len(comments))
     return AllRows(
-        comments
-        + marked(comments, every, mark)
-        + customer_examples(texts, tokenizer),
+        comments + marked(comments, every, mark) + customer_examples(texts, tokenizer),
         [spell_emoji(text) for text in split.texts],
         [prepared(text.text) for text in texts],
         mark,
