@@ -85,6 +85,9 @@ class RateLimit(models.Model):
     grows_percent = models.PositiveSmallIntegerField(default=0)
     began_on = models.DateField(null=True, blank=True)
     ceiling = models.PositiveIntegerField(null=True, blank=True)
+    # Days that did not count, since too much came back; judged up to that day.
+    held_days = models.PositiveSmallIntegerField(default=0)
+    judged_on = models.DateField(null=True, blank=True)
     # Learned of a 429: a share of most, which comes back as nothing more happens.
     learned = models.BooleanField(default=False)
     pace = models.FloatField(default=1.0)

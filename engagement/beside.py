@@ -10,7 +10,7 @@ from django.conf import settings
 from campaigns.sending.engine import BESIDE
 from engagement.bounce_mailbox import MailboxTrouble, take_mailbox
 from engagement.figures import count_what_moved
-from engagement.guards import judge_canaries, stop_what_harms
+from engagement.guards import gate_warm_ups, judge_canaries, stop_what_harms
 from engagement.inbox import forget_old_calls, take_in_open
 
 log = logging.getLogger(__name__)
@@ -33,9 +33,10 @@ def mind_webhooks(at: datetime, until: float) -> int:
 
 def mind_harm(at: datetime, until: float) -> int:
     """Stop sends of which too many bounced, complained, or are in doubt; let the rest
-    of those go whose first few fared well."""
+    of those go whose first few fared well; let warm-ups grow after a good day."""
     stopped = stop_what_harms(at=at, until=until)
-    return stopped + judge_canaries(at=at, until=until)
+    judged = judge_canaries(at=at, until=until) + gate_warm_ups(at=at)
+    return stopped + judged
 
 
 def mind_figures(at: datetime, until: float) -> int:

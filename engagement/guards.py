@@ -5,14 +5,14 @@ hours. Source: sending.md 3.4, "auto-pause"; docs/operations.md.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic
 from typing import Final
 
 from django.db.models import Count, Exists, OuterRef, Q
 
 from campaigns.models import Canary, Message, Send, SendNote
-from campaigns.sending import canary, trail
+from campaigns.sending import canary, limits, trail
 from campaigns.services import stop_send
 from engagement.models import MessageEngagement
 
@@ -27,6 +27,8 @@ REFUSED_ADDRESSES: Final = ("invalid", "rejected", "failed")
 # Above it mailbox providers begin to look; they ask to stay below (sending.md 5.1).
 COMPLAINED_MUCH: Final = 0.001
 COMPLAINTS_TOLD: Final = 2
+# A send that waits for a warm-up may take so long.
+SENDS_LAST: Final = timedelta(days=60)
 # People complain for days.
 TOLD_FOR: Final = timedelta(days=2)
 # Below so many complaints one person's mood would stop a send.
@@ -158,6 +160,46 @@ def stop_what_harms(*, at: datetime, until: float = float("inf")) -> int:
         elif harm.warning and not send.warned:
             trail.note(send.pk, harm.warning, at=at, warns=True)
     return stopped
+
+
+def gate_warm_ups(*, at: datetime) -> int:
+    """A warm-up grows by a day only after a day that went well; how many were judged.
+
+    Judged is the whole day before, in UTC, of all mail that left.
+    """
+    today = at.date()
+    due = list(limits.warming_up(today=today))
+    if not due:
+        return 0
+    because = _went_badly(today - timedelta(days=1))
+    for limit in due:
+        limits.judge_day(limit, because, today=today, at=at)
+    return len(due)
+
+
+def _went_badly(day: date) -> str:
+    """Why nothing may grow after this day, as a sentence; empty: it may."""
+    begin = datetime.combine(day, time(), UTC)
+    left = Message.objects.filter(
+        # Whatever left then is of a send that had begun; sends take days at most.
+        send__started_at__gt=begin - SENDS_LAST,
+        state=Message.State.ACCEPTED,
+        handed_over_at__gte=begin,
+        handed_over_at__lt=begin + timedelta(days=1),
+    )
+    found = left.aggregate(
+        mails=Count("pk"),
+        bounced=Count("pk", Q(engagement__bounced_at__isnull=False)),
+        complained=Count("pk", Q(engagement__complained_at__isnull=False)),
+    )
+    mails, bounced, complained = (
+        found[name] for name in ("mails", "bounced", "complained")
+    )
+    if bounced > max(BOUNCED_MOST * mails, CANARY_LEAST):
+        return f"{bounced:,} of {mails:,} mails of {day} came back."
+    if complained >= max(COMPLAINED_MUCH * mails, COMPLAINTS_TOLD):
+        return f"{complained:,} of {mails:,} people of {day} called it spam."
+    return ""
 
 
 def harm_of(send: Send) -> Harm:

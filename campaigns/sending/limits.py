@@ -9,15 +9,16 @@ back; what a dead process took counts until its window is over. Source: sending.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from campaigns.models import Batch, Campaign, Message, RateLimit
 from campaigns.sending import ledger, windows
-from campaigns.sending.breaker import Way, note
+from campaigns.sending.breaker import TRANSACTIONAL, Way, note
 from campaigns.sending.claims import Claim
 from campaigns.sending.mailboxes import LABELS, mailboxes_of
 
@@ -51,7 +52,7 @@ def most_at(limit: RateLimit, now: datetime) -> int | None:
         pace = windows.pace_now(limit.pace, since_seconds=since)
         return None if pace >= 1.0 else max(1, int(limit.most * pace))
     if limit.began_on is not None:
-        days = (now.date() - limit.began_on).days
+        days = (now.date() - limit.began_on).days - limit.held_days
         return windows.grown(limit.most, limit.grows_percent, days, limit.ceiling)
     return limit.most
 
@@ -73,7 +74,7 @@ def in_words(limit: RateLimit, now: datetime) -> str:
 def shut_for(way: Way, *, now: datetime) -> tuple[float, str]:
     """Seconds until anything may leave by this provider, and the limit in words."""
     found = (0.0, "")
-    for limit in _of_all(way.provider):
+    for limit in filter(partial(_holds, lane=way.lane), _of_all(way.provider)):
         seconds = _wait(limit, now)
         if seconds > found[0]:
             found = (seconds, in_words(limit, now))
@@ -95,7 +96,13 @@ def seconds_for(mails: int, provider: str, campaign_id: int, *, now: datetime) -
     return longest
 
 
-def take(claim: Claim, provider: str, *, now: datetime) -> Grant:
+def _holds(limit: RateLimit, *, lane: str) -> bool:
+    """Mail about an order counts in every limit, so that what goes to many leaves room
+    for it; it waits only for what the provider itself has asked for."""
+    return lane != TRANSACTIONAL or limit.learned
+
+
+def take(claim: Claim, way: Way, *, now: datetime) -> Grant:
     """Take of the limits what this batch needs; where nothing is left it waits.
 
     Raises LostLease.
@@ -107,8 +114,8 @@ def take(claim: Claim, provider: str, *, now: datetime) -> Grant:
             .order_by("pk")
             .values_list("pk", "address_wire")
         )
-        limits = _locked(provider, batch.send.campaign_id)
-        grant, blocked = _share_out(limits, waiting, now=now)
+        limits = _locked(way.provider, batch.send.campaign_id)
+        grant, blocked = _share_out(limits, waiting, lane=way.lane, now=now)
         seconds, because = _when(limits, blocked, batch.send_id, now=now)
         grant.wait_seconds, grant.because = seconds, because
         for limit in limits:
@@ -119,11 +126,11 @@ def take(claim: Claim, provider: str, *, now: datetime) -> Grant:
     return grant
 
 
-def take_one(provider: str, campaign_id: int, address: str, *, now: datetime) -> bool:
+def take_one(way: Way, campaign_id: int, address: str, *, now: datetime) -> bool:
     """Take of the limits what one mail outside a batch needs; False: it waits."""
     with transaction.atomic():
-        limits = _locked(provider, campaign_id)
-        grant, _ = _share_out(limits, [(0, address)], now=now)
+        limits = _locked(way.provider, campaign_id)
+        grant, _ = _share_out(limits, [(0, address)], lane=way.lane, now=now)
         for limit in limits if grant.may else ():
             limit.save(update_fields=["slots"])
     return bool(grant.may)
@@ -199,12 +206,37 @@ def set_limit(
         )
         limit.most, limit.lines = most, {}
         limit.grows_percent, limit.ceiling = grows_percent, ceiling
-        limit.began_on = (limit.began_on or at.date()) if grows_percent else None
+        if not grows_percent:
+            limit.began_on, limit.held_days = None, 0
+        elif limit.began_on is None:
+            limit.began_on = limit.judged_on = at.date()
         limit.save()
         words = in_words(limit, at)
         note(provider, f"{by.get_username()} set: {words}.", at=at, by=by)
     _ask_anew(at=at)
     return limit
+
+
+def warming_up(*, today: date) -> QuerySet[RateLimit]:
+    """Warm-ups of which a day is over that nobody has judged."""
+    return RateLimit.objects.filter(began_on__lt=today).filter(
+        Q(judged_on=None) | Q(judged_on__lt=today)
+    )
+
+
+def judge_day(limit: RateLimit, because: str, *, today: date, at: datetime) -> None:
+    """Let a warm-up grow since its last day went well, or not, and why."""
+    with transaction.atomic():
+        mine = RateLimit.objects.select_for_update(of=("self",))
+        found = mine.filter(pk=limit.pk, judged_on=limit.judged_on).first()
+        if found is None:
+            return  # somebody else did, or it is gone
+        found.judged_on = today
+        if because:
+            found.held_days += 1
+            words = f"The warm-up does not grow today: {because}"
+            note(found.provider, words, at=at)
+        found.save(update_fields=["judged_on", "held_days"])
 
 
 def remove_limit(limit: RateLimit, *, at: datetime, by: "User") -> None:
@@ -245,7 +277,11 @@ def _count(limit: RateLimit, mails: int, now: datetime) -> None:
 
 
 def _share_out(
-    limits: list[RateLimit], waiting: list[tuple[int, str]], *, now: datetime
+    limits: list[RateLimit],
+    waiting: list[tuple[int, str]],
+    *,
+    lane: str,
+    now: datetime,
 ) -> tuple[Grant, Counter[Held]]:
     """Who may leave; and how many are held back, by the limits that do so."""
     grant, blocked = Grant(), Counter[Held]()
@@ -256,6 +292,7 @@ def _share_out(
         for limit in limits
         if (most := most_at(limit, now)) is not None
     }
+    holding = {limit.pk for limit in limits if _holds(limit, lane=lane)}
     for pk, address in waiting:
         kept_by = mailboxes_of(address)
         theirs = [
@@ -263,7 +300,7 @@ def _share_out(
             for limit in limits
             if limit.pk in rest and limit.mailboxes in ("", kept_by)
         ]
-        none_left = tuple(one for one in theirs if rest[one] <= 0)
+        none_left = tuple(one for one in theirs if rest[one] <= 0 and one in holding)
         if none_left:
             blocked[none_left] += 1
             continue

@@ -247,7 +247,7 @@ class _Delivery:
     def _take(self) -> bool:
         """Take of the limits; False when nobody of this batch may leave now."""
         now = self.clock.now()
-        self.grant = limits.take(self.claim, self.lane.provider, now=now)
+        self.grant = limits.take(self.claim, self.lane.way, now=now)
         self.patience = self.grant.wait_seconds
         return bool(self.grant.may) or not self.grant.because
 

@@ -3,12 +3,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from campaigns.models import Message, Send, SendNote
+from campaigns.models import Message, ProviderNote, Send, SendNote
+from campaigns.sending import limits
 from campaigns.services import resume_send
 from customers.models import Customer
 from engagement import guards, tasks
 from engagement.beside import mind_harm
-from engagement.guards import Harm, harm_of, stop_what_harms
+from engagement.guards import Harm, gate_warm_ups, harm_of, stop_what_harms
 from engagement.models import MessageEngagement
 
 pytestmark = pytest.mark.django_db
@@ -162,3 +163,52 @@ def test_who_complains_after_the_last_mail_is_told_too(mailed, at):
 @pytest.mark.parametrize("harm", [Harm(199, complained=5), Harm(300, complained=1)])
 def test_one_person_s_mood_or_few_mails_warn_nobody(harm):
     assert harm.warning == ""
+
+
+@pytest.fixture
+def warm_up(admin_user, at):
+    """500 a day and half as many more each day, since three days ago."""
+    began = at - timedelta(days=3)
+    limit = limits.set_limit(
+        "outbox", window="day", most=500, grows_percent=50, at=began, by=admin_user
+    )
+    limits.judge_day(limit, "", today=(at - timedelta(days=1)).date(), at=at)
+    limit.refresh_from_db()
+    return limit
+
+
+@pytest.mark.parametrize(
+    ("came_back", "grown"),
+    [
+        ({}, 1687),
+        ({"bounced": 15, "complained": 1}, 1687),
+        ({"bounced": 16}, 1125),
+        ({"complained": 2}, 1125),
+    ],
+)
+def test_a_warm_up_grows_only_after_a_day_that_went_well(
+    mailed, warm_up, at, came_back, grown
+):
+    yesterday = at - timedelta(days=1)
+    mailed(300, handed_over_at=yesterday, **came_back)
+    mailed(9, bounced=9, handed_over_at=at)  # of today nothing is known yet
+    assert gate_warm_ups(at=at) == 1
+    assert gate_warm_ups(at=at) == 0  # judged once a day
+    warm_up.refresh_from_db()
+    assert limits.most_at(warm_up, at) == grown
+    told = ProviderNote.objects.filter(sentence__contains="does not grow").exists()
+    assert told == (grown == 1125)
+    # The day after it goes on from there.
+    tomorrow = at + timedelta(days=1)
+    MessageEngagement.objects.all().delete()
+    assert gate_warm_ups(at=tomorrow) == 1
+    warm_up.refresh_from_db()
+    assert limits.most_at(warm_up, tomorrow) == grown * 3 // 2 + (grown == 1687)
+
+
+def test_two_who_judge_at_once_hold_one_day(warm_up, at):
+    today = at.date()
+    for _ in range(2):
+        limits.judge_day(warm_up, "2 came back.", today=today, at=at)
+    warm_up.refresh_from_db()
+    assert warm_up.held_days == 1

@@ -201,3 +201,24 @@ def test_workers_side_by_side_never_take_more_than_there_is(
 
     assert at_once(work, work, work) == []
     assert states(send)["accepted"] == 70
+
+
+def test_mail_about_an_order_counts_and_does_not_wait(send, channel, limit, at):
+    limit(15)
+    Batch.objects.update(lane="transactional")
+    orders = Lane("transactional", channel, "orders")
+    deliver_all(orders, at)
+    assert states(send) == {"accepted": 40}
+    # What goes to many leaves when there is room again.
+    assert limits.shut_for(Lane("bulk", channel).way, now=at)[0] > 0
+    assert limits.shut_for(orders.way, now=at)[0] == 0
+
+
+def test_mail_about_an_order_waits_when_the_provider_asks_for_less(
+    send, channel, limit, at
+):
+    limit(15)
+    RateLimit.objects.update(learned=True, most=20, pace=0.5, pace_at=at)
+    Batch.objects.update(lane="transactional")
+    deliver_all(Lane("transactional", channel, "orders"), at)
+    assert states(send) == {"accepted": 10, "waiting": 30}
