@@ -120,7 +120,9 @@ def _send(options: argparse.Namespace) -> dict[str, Any]:
     ledger, calls = _books()
 
     def start() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen([sys.executable, ROOT / "manage.py", "run_engine"])
+        return subprocess.Popen(
+            [sys.executable, ROOT / "manage.py", "run_engine", "--single"]
+        )
 
     provider = subprocess.Popen(_command("provider", options, options.at, options.port))
     try:

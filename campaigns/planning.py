@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # A sender that has not been heard of for so long is not running.
 SENDER_SILENT: Final = timedelta(seconds=30)
+# Processes of run_engine that hand nothing over; see sending/engine.py.
+OTHER_ROLES: Final = ("run_engine events", "run_engine chores")
 NOBODY_SENDS: Final = (
     "No sender is running: start run_engine, or a worker with beat. "
     "Until then the send waits."
@@ -223,8 +225,9 @@ def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
 
 
 def sender_is_running(*, at: datetime) -> bool:
-    """Whether an engine or a worker was heard of in the last half minute."""
-    return EngineNode.objects.filter(last_seen__gte=at - SENDER_SILENT).exists()
+    """Whether somebody who hands mail over was heard of in the last half minute."""
+    heard = EngineNode.objects.filter(last_seen__gte=at - SENDER_SILENT)
+    return heard.exclude(role__in=OTHER_ROLES).exists()
 
 
 def links_lead_here() -> bool:

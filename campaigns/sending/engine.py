@@ -10,9 +10,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from queue import SimpleQueue
 from typing import Final
 
@@ -64,6 +65,18 @@ TURN_SECONDS: Final = 5.0
 # What rooms to the right do beside the mail, each turn: now, and until which
 # time.monotonic(); it returns how much it did.
 BESIDE: Final[list[Callable[[datetime, float], int]]] = []
+
+
+class Role(StrEnum):
+    """What a process does of it all: MAIL hands over, EVENTS takes in what comes back,
+    CHORES takes up what died, launches what is due and counts."""
+
+    MAIL = "mail"
+    EVENTS = "events"
+    CHORES = "chores"
+
+
+EVERYTHING: Final = tuple(Role)
 
 
 @dataclass(slots=True)
@@ -238,9 +251,10 @@ def run_once(*, at: datetime) -> EngineReport:
         return engine.turn(seconds=float("inf"))
 
 
-def run_forever(stop: threading.Event) -> None:
+def run_forever(stop: threading.Event, *, roles: Collection[Role] = EVERYTHING) -> None:
     """Turn after turn until stop is set; it ends between two groups of mails."""
-    with _Engine("run_engine", clock=timezone.now, stop=stop) as engine:
+    name = " ".join(["run_engine", *(roles if roles != EVERYTHING else ())])
+    with _Engine(name, clock=timezone.now, roles=roles, stop=stop) as engine:
         while not stop.is_set():
             close_old_connections()
             try:
@@ -288,12 +302,14 @@ class _Engine:
 
     def __init__(
         self,
-        role: str,
+        name: str,
         *,
         clock: Callable[[], datetime],
+        roles: Collection[Role] = EVERYTHING,
         stop: threading.Event | None = None,
     ) -> None:
-        self._role, self._clock = role, clock
+        """name: what its heartbeat calls it."""
+        self._called, self._clock, self._roles = name, clock, frozenset(roles)
         self._stop = stop or threading.Event()
         self._name = f"{socket.gethostname()[:80]}:{os.getpid()}"
         self._channel: Channel | None = None
@@ -315,23 +331,34 @@ class _Engine:
         instance.begin(at=at)
         self._heartbeat()
         report = EngineReport()
+        if Role.CHORES in self._roles:
+            self._begin(report, at=at, until=until)
+        # Before mail, which may take all of a turn: somebody may have said no.
+        if Role.EVENTS in self._roles:
+            report.beside = sum(map(self._beside, BESIDE))
+        if Role.MAIL in self._roles:
+            report.batches += self._go_round(until=until)
+        # Last: a marketer who looks at a number waits rather than somebody's mail.
+        if Role.CHORES in self._roles:
+            self._end(report, until=until)
+        return report
+
+    def _begin(self, report: EngineReport, *, at: datetime, until: float) -> None:
         pause_stale(at=at)
         report.given_back, _ = ledger.sweep(now=at)
         report.launched = launch_due(at=at)
         for send_id in preparing():
             report.prepared += prepare(send_id, at=self._clock(), until=until)
-        # Before mail, which may take all of a turn: somebody may have said no.
-        report.beside = sum(map(self._beside, BESIDE))
-        report.batches += self._go_round(until=until)
+            self._heartbeat()
+
+    def _end(self, report: EngineReport, *, until: float) -> None:
         report.finished = len(wind_up(at=self._clock()))
-        # Last: a marketer who looks at a number waits rather than somebody's mail.
         for count_id in open_counts(at=self._clock()):
             report.counting += 1
             carry_on_counting(count_id, until=until)
         if mood_waits(at=self._clock()):
             report.counting += 1
             work_out_mood(at=self._clock(), until=until)
-        return report
 
     def _beside(self, work: Callable[[datetime, float], int]) -> int:
         try:
@@ -375,7 +402,7 @@ class _Engine:
         if time.monotonic() - self._beat_at < HEARTBEAT_SECONDS:
             return
         self._beat_at = time.monotonic()
-        heartbeat(self._name, self._role, at=self._clock(), since=self._began)
+        heartbeat(self._name, self._called, at=self._clock(), since=self._began)
 
 
 def heartbeat(name: str, role: str, *, at: datetime, since: datetime) -> None:

@@ -198,7 +198,9 @@ class Command(BaseCommand):
             f"  log in as [bold]{LOGIN}[/bold], password [bold]{password}[/bold]\n"
             "  Ctrl-C ends it."
         )
-        engine = subprocess.Popen([sys.executable, "manage.py", "run_engine"])
+        engine = subprocess.Popen(
+            [sys.executable, "manage.py", "run_engine", "--single"]
+        )
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             subprocess.run(_granian(port), check=False)  # noqa: S603

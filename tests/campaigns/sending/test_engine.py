@@ -21,7 +21,7 @@ from campaigns.services import pause_send, resume_send, schedule_send
 pytestmark = pytest.mark.django_db
 
 ROOT = Path(__file__).resolve().parents[3]
-BEATS = "SELECT count(*) FROM campaigns_enginenode WHERE role = 'run_engine'"
+BEATS = "SELECT role, name FROM campaigns_enginenode WHERE role LIKE 'run_engine%'"
 
 
 def test_one_turn_takes_a_due_send_from_schedule_to_sent(world, campaign, at, settings):
@@ -167,13 +167,102 @@ def test_a_stop_is_heard_while_the_engine_is_about_to_wait():
             signal.signal(number, handler)
 
 
-def test_sigterm_ends_a_running_engine_cleanly(sqlite_shop):
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "run_engine"], cwd=ROOT, env=sqlite_shop.env
-    )
-    with closing(sqlite3.connect(sqlite_shop.folder / "shop.sqlite3")) as database:
-        while not database.execute(BEATS).fetchone()[0]:
+def beats(shop, *, until, process):
+    """The pids heard of, by role, once `until` holds for them."""
+    ends = time.monotonic() + 60
+    with closing(sqlite3.connect(shop.folder / "shop.sqlite3")) as database:
+        while True:
             assert process.poll() is None
+            assert time.monotonic() < ends
+            rows = database.execute(BEATS).fetchall()
+            found = {role: int(name.rpartition(":")[2]) for role, name in rows}
+            if until(found):
+                return found
             time.sleep(0.1)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def gone(pids):
+    ends = time.monotonic() + 20
+    while any(map(alive, pids)):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+
+
+ROLES = {"run_engine mail", "run_engine events", "run_engine chores"}
+
+
+@pytest.fixture
+def started(sqlite_shop):
+    """run_engine, in as many processes as asked for; ended if a test does not."""
+    found = []
+
+    def start(*arguments):
+        command = [sys.executable, "manage.py", "run_engine", *arguments]
+        found.append(subprocess.Popen(command, cwd=ROOT, env=sqlite_shop.env))
+        return found[-1]
+
+    yield start
+    for process in found:
+        process.kill()
+        process.wait()
+
+
+def test_sigterm_ends_an_engine_of_one_process_cleanly(sqlite_shop, started):
+    process = started("--single")
+    beats(
+        sqlite_shop, process=process, until=lambda found: set(found) == {"run_engine"}
+    )
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
+
+
+@pytest.mark.slow
+def test_an_engine_has_a_process_for_each_role_and_starts_a_killed_one_again(
+    sqlite_shop, started
+):
+    process = started()
+    first = beats(sqlite_shop, process=process, until=lambda found: set(found) == ROLES)
+    killed = first["run_engine mail"]
+    os.kill(killed, signal.SIGKILL)
+    again = beats(
+        sqlite_shop,
+        process=process,
+        until=lambda found: found.get("run_engine mail", killed) != killed,
+    )
+    assert again["run_engine events"] == first["run_engine events"]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    gone(again.values())
+
+
+@pytest.mark.slow
+def test_when_the_engine_itself_is_killed_its_processes_end(sqlite_shop, started):
+    process = started()
+    found = beats(sqlite_shop, process=process, until=lambda found: set(found) == ROLES)
+    process.kill()
+    process.wait()
+    gone(found.values())
+
+
+@pytest.mark.slow
+def test_an_engine_of_three_processes_sends_to_everybody_once(sqlite_shop, started):
+    sqlite_shop.due_now()
+    process = started()
+    states = "SELECT state, count(*) FROM campaigns_message GROUP BY state"
+    ends = time.monotonic() + 90
+    while dict(sqlite_shop.execute(states)).get("accepted", 0) < 40:
+        assert process.poll() is None
+        assert time.monotonic() < ends, sqlite_shop.execute(states)
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    outbox = list((sqlite_shop.folder / "outbox").rglob("*.eml"))
+    assert len(outbox) == 40
