@@ -447,7 +447,7 @@ def sweep(*, now: datetime) -> tuple[int, int]:
             if lost:
                 batch.outcome = "in_doubt"
                 batch.outcome_detail = DIED
-                trail.died(batch, mails=lost)
+                trail.died(batch, mails=lost, now=now)
             close_batch(batch, now=now)
             doubts += lost
             given_back += batch.state == Batch.State.WAITING

@@ -10,7 +10,7 @@ The only doubt SMTP leaves: the final dot was sent and no answer came (RFC 1047)
 import re
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -36,6 +36,7 @@ CLOSING: Final = 421
 NOBODY_THERE: Final = {b"5.1.1", b"5.1.2", b"5.1.6", b"5.1.10"}
 _ENHANCED: Final = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")
 ENCRYPTION: Final = ("required", "offered", "never")
+MOST_CONNECTIONS: Final = 16
 
 
 class SmtpMail(NamedTuple):
@@ -54,13 +55,14 @@ class SmtpServer(NamedTuple):
     password: str
     implicit_tls: bool
     encryption: str
+    connections: int = 1
 
 
 def read_smtp_url(url: str) -> SmtpServer:
-    """smtp://user:password@host:587?encryption=required, or smtps://host.
+    """smtp://user:password@host:587?encryption=required&connections=4, or smtps://host.
 
-    encryption: required (the default with a user), offered (else), never. Raises
-    ProviderMisconfigured.
+    encryption: required (the default with a user), offered (else), never. connections:
+    so many side by side, one by default. Raises ProviderMisconfigured.
     """
     try:
         parts = urlsplit(url)
@@ -74,11 +76,18 @@ def read_smtp_url(url: str) -> SmtpServer:
         )
     secure = parts.scheme == "smtps"
     default = "required" if parts.username else "offered"
-    encryption = parse_qs(parts.query).get("encryption", [default])[0]
+    asked = parse_qs(parts.query)
+    encryption = asked.get("encryption", [default])[0]
     if encryption not in ENCRYPTION:
         raise ProviderMisconfigured(
             f"ATTUNE_SMTP_URL: encryption needs one of {', '.join(ENCRYPTION)}; "
             f"it is {encryption!r}."
+        )
+    connections = asked.get("connections", ["1"])[0]
+    if not (connections.isdecimal() and 1 <= int(connections) <= MOST_CONNECTIONS):
+        raise ProviderMisconfigured(
+            f"ATTUNE_SMTP_URL: connections needs a number from 1 to "
+            f"{MOST_CONNECTIONS}; it is {connections!r}."
         )
     return SmtpServer(
         host=parts.hostname,
@@ -87,6 +96,7 @@ def read_smtp_url(url: str) -> SmtpServer:
         password=unquote(parts.password or ""),
         implicit_tls=secure,
         encryption=encryption,
+        connections=int(connections),
     )
 
 
@@ -131,13 +141,21 @@ class SmtpClient:
         # The final dot of a mail is out, and its answer is not in.
         self._dot_sent = False
 
-    def deliver(self, mails: Sequence[SmtpMail]) -> list[Result]:
-        """Hand over the mails in order, one result for each."""
+    def deliver(
+        self,
+        mails: Sequence[SmtpMail],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> list[Result]:
+        """Hand over the mails in order, one result for each. stopped: asked before each
+        mail; from then on none is begun."""
         if self._mails >= MAILS_A_CONNECTION:
             self.close()
         results: list[Result] = []
         announced = False
         for position, mail in enumerate(mails):
+            if stopped():
+                self.close()
+                break
             following = mails[position + 1] if position + 1 < len(mails) else None
             result, announced = self._with_one_reconnect(mail, following, announced)
             results.append(result)

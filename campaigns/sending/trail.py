@@ -55,15 +55,15 @@ def attempted(
     )
 
 
-def died(batch: Batch, *, mails: int) -> None:
+def died(batch: Batch, *, mails: int, now: datetime) -> None:
     """Whoever handed over a group of this batch ended: nobody knows what came of it."""
     SendAttempt.objects.create(
         send_id=batch.send_id,
         batch=batch,
         provider=(batch.intent or {}).get("provider", settings.PROVIDER),
         lane=batch.lane,
-        # The intent of its first group; of a later one nothing is known but this.
-        began_at=batch.intent_at,
+        # Of the first group; of a later one no time is known but this.
+        began_at=batch.intent_at or now,
         mails=mails,
         in_doubt=mails,
         outcome="died",

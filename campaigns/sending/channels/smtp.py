@@ -1,7 +1,9 @@
 """The SMTP fast lane: a variant's mail is encoded once, its slots per customer."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import make_msgid
+from threading import Event
 from typing import Final, NamedTuple
 
 from django.conf import settings
@@ -17,7 +19,14 @@ from campaigns.content.headers import (
 from campaigns.content.problems import TemplateError, TemplateProblem
 from campaigns.content.render import CompiledVariant, RecipientContext
 from campaigns.content.return_path import ReturnPath, message_of
-from campaigns.sending.channels import Channel, Envelope, Outgoing, Result
+from campaigns.sending.channels import (
+    NOT_REACHED,
+    STOPS,
+    Channel,
+    Envelope,
+    Outgoing,
+    Result,
+)
 from campaigns.sending.mime import (
     PreparedPart,
     address_header,
@@ -54,7 +63,7 @@ class _Body(NamedTuple):
 
 
 class SmtpChannel:
-    """One kept connection; each mail is one join of bytes that were encoded before."""
+    """Kept connections; each mail is one join of bytes that were encoded before."""
 
     batch_size = BATCH_SIZE
     group_size = GROUP_SIZE
@@ -70,9 +79,13 @@ class SmtpChannel:
         """return_path: where bounces come to, and the keys that sign it; without it
         to the sender's own address."""
         self._return_path, self._keys = return_path, keys
-        self._client = SmtpClient(
-            read_smtp_url(url), timeout_seconds=self.timeout_seconds
-        )
+        server = read_smtp_url(url)
+        self._clients = [
+            SmtpClient(server, timeout_seconds=self.timeout_seconds)
+            for _ in range(server.connections)
+        ]
+        # Waiting for a server is all that is done side by side.
+        self._threads = ThreadPoolExecutor(server.connections, "smtp")
         self._prepared: dict[str, _Prepared] = {}
 
     def compose(
@@ -159,10 +172,34 @@ class SmtpChannel:
         return ""
 
     def hand_over(self, mails: Sequence[Outgoing]) -> list[Result]:
-        return self._client.deliver([mail.body.mail for mail in mails])
+        ours = [mail.body.mail for mail in mails]
+        if len(self._clients) == 1:
+            return self._clients[0].deliver(ours)
+        return self._side_by_side(ours)
+
+    def _side_by_side(self, mails: list[SmtpMail]) -> list[Result]:
+        """Each connection takes every n-th mail; what stops one stops all."""
+        number, stop = len(self._clients), Event()
+
+        def deliver(place: int) -> list[Result]:
+            try:
+                found = self._clients[place].deliver(mails[place::number], stop.is_set)
+            except BaseException:
+                stop.set()
+                raise
+            if any(isinstance(result, STOPS) for result in found):
+                stop.set()
+            return found
+
+        results: list[Result] = [NOT_REACHED] * len(mails)
+        parts = range(min(number, len(mails)))
+        for place, found in zip(parts, self._threads.map(deliver, parts), strict=True):
+            results[place::number] = found
+        return results
 
     def close(self) -> None:
-        self._client.close()
+        for client in self._clients:
+            client.close()
 
 
 def _subject(subject: str) -> str:

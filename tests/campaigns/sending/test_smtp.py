@@ -1,5 +1,6 @@
 """The SMTP lane against a real server, and against one that misbehaves."""
 
+import asyncio
 import re
 import socket
 import socketserver
@@ -8,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
+from types import SimpleNamespace
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -18,11 +20,14 @@ from campaigns.content.render import RecipientContext, compile_variant, render
 from campaigns.content.return_path import message_of, read_return_path
 from campaigns.errors import ProviderMisconfigured
 from campaigns.rendering import sender_facts, shared_blocks, words_of
+from campaigns.sending import engine
 from campaigns.sending.channels import (
+    NOT_REACHED,
     Busy,
     Envelope,
     InDoubt,
     Later,
+    Misconfigured,
     Receipt,
     Refused,
     channel_for,
@@ -172,6 +177,32 @@ def sent_over_smtp(world, campaign, url, at):
 
 
 @pytest.mark.django_db
+def test_a_send_goes_over_several_connections_side_by_side(
+    world, campaign, sink, settings, at
+):
+    under_way, most = set(), []
+
+    async def slowly(server, session, envelope):
+        under_way.add(session)
+        most.append(len(under_way))
+        await asyncio.sleep(0.02)
+        under_way.discard(session)
+        sink.kept.append((envelope.rcpt_tos, envelope.content))
+        return "250 taken"
+
+    sink.handle_DATA = slowly
+    settings.PROVIDER = "smtp"
+    settings.SMTP_URL = f"{sink.url}?connections=4"
+    world.add_customers(60)
+    send = world.prepared_send(campaign)
+    assert engine.run_once(at=at).accepted == 60
+    assert max(most) == 4
+    assert len({address for to, _ in sink.kept for address in to}) == 60
+    assert len(sink.kept) == 60
+    ids = set(send.messages.values_list("provider_message_id", flat=True))
+    assert len(ids - {""}) == 60
+
+
 def test_where_there_is_nobody_nobody_writes_again(world, campaign, sink, settings, at):
     settings.PROVIDER, settings.SMTP_URL = "smtp", sink.url
     world.add_customers(12)
@@ -371,6 +402,31 @@ def test_what_a_server_says_of_one_mail_does_not_touch_the_next(
     assert second == Receipt("id1")
 
 
+def test_what_stops_one_connection_stops_them_all(scripted):
+    scripted.scripts = [GOOD * 50, ["530 log in first"], GOOD * 50]
+    port = scripted.server_address[1]
+    channel = SmtpChannel(f"smtp://127.0.0.1:{port}?connections=3&encryption=never")
+    mails = [
+        SimpleNamespace(
+            body=SimpleNamespace(
+                mail=SmtpMail("a@x", f"p{one}@y", f"id{one}", b"Subject: x\r\n\r\n")
+            )
+        )
+        for one in range(120)
+    ]
+    results = channel.hand_over(mails)
+    channel.close()
+    (stop,) = (one for one in results if isinstance(one, Misconfigured))
+    assert stop.reason == "not_sent_auth"
+    for place, result in enumerate(results):
+        if result is not stop:
+            assert result in (Receipt(f"id{place}"), NOT_REACHED)
+    taken = [one for one in results if isinstance(one, Receipt)]
+    # Each with its own answer, and the others ended before they had done all of theirs.
+    assert len(taken) == sum(line.strip() == b"." for line in scripted.seen)
+    assert results.count(NOT_REACHED) >= 39
+
+
 def test_a_closed_port_is_busy(unused_port):
     client = SmtpClient(
         SmtpServer("127.0.0.1", unused_port, "", "", False, "offered"),
@@ -383,16 +439,26 @@ def test_a_closed_port_is_busy(unused_port):
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("smtp://mail.example", ("mail.example", 25, "", "", False, "offered")),
-        ("smtps://u:p%40@m.example", ("m.example", 465, "u", "p@", True, "required")),
+        ("smtp://mail.example", ("mail.example", 25, "", "", False, "offered", 1)),
         (
-            "smtp://u:p@m.example:587?encryption=never",
-            ("m.example", 587, "u", "p", False, "never"),
+            "smtps://u:p%40@m.example",
+            ("m.example", 465, "u", "p@", True, "required", 1),
+        ),
+        (
+            "smtp://u:p@m.example:587?encryption=never&connections=16",
+            ("m.example", 587, "u", "p", False, "never", 16),
         ),
     ],
 )
 def test_an_address_of_a_server_is_read(url, expected):
     assert read_smtp_url(url) == expected
+
+
+@pytest.mark.parametrize("number", ["0", "17", "-1", "two", "1.5"])
+def test_a_number_of_connections_that_is_none_is_named(number):
+    url = f"smtp://m.example?connections={number}"
+    with pytest.raises(ProviderMisconfigured, match=f"from 1 to 16; it is '{number}'"):
+        read_smtp_url(url)
 
 
 @pytest.mark.parametrize("url", ["", "http://x", "smtp://", "smtp://x:port", "mail"])
