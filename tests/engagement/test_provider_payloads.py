@@ -298,6 +298,12 @@ def captured(shared_data):
     return [json.loads(line) for line in lines.splitlines()]
 
 
+# Of two people who bounced, those who captured the call name the first.
+NOT_NAMED = {"test_multiple_bounce_event": 1}
+# Brevo tells of a first open twice: as an open and as a unique one.
+KNOWN_ALREADY = {"test_unique_opened_event": 1}
+
+
 def test_what_providers_really_sent_is_read_as_it_should_be(
     shared_data, post, amazon, settings
 ):
@@ -329,10 +335,12 @@ def test_what_providers_really_sent_is_read_as_it_should_be(
         assert answer.status_code == 200, one["case"]
         call = WebhookCall.objects.latest("pk")
         told = list(inbox._told(call))
-        for event, expected in zip(told, one["expected_events"], strict=False):
+        case = one["case"].rpartition(".")[2]
+        named = told[: len(told) - NOT_NAMED.get(case, 0)]
+        for event, expected in zip(named, one["expected_events"], strict=True):
             _compare(event, expected, one["case"])
-        assert len(told) >= len(one["expected_events"]), one["case"]
-        assert TrackingEvent.objects.count() >= before
+        new = len(told) - KNOWN_ALREADY.get(case, 0)
+        assert TrackingEvent.objects.count() == before + new, one["case"]
         calls += 1
     assert calls == 56
     assert not DeadLetter.objects.exists()
