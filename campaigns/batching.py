@@ -7,7 +7,6 @@ from typing import NamedTuple
 from django.db.models import Count, Max
 
 from campaigns.models import Batch, Message, Send
-from campaigns.sending.breaker import BULK
 
 
 class Share(NamedTuple):
@@ -68,7 +67,7 @@ def _new(send: Send, share: Share) -> Batch:
     return Batch(
         send=send,
         variant_id=share.variant_id,
-        lane=BULK,
+        lane=send.lane,
         # Nothing leaves before the audience is complete.
         paused=True,
         not_before=share.not_before,
@@ -78,7 +77,7 @@ def _new(send: Send, share: Share) -> Batch:
 def _begun(send: Send, size: int) -> dict[Share, tuple[Batch, int]]:
     """The last batch of each share and for how many it has room."""
     newest = (
-        Batch.objects.filter(send=send, lane=BULK, state=Batch.State.WAITING)
+        Batch.objects.filter(send=send, lane=send.lane, state=Batch.State.WAITING)
         .values("variant", "not_before")
         .annotate(newest=Max("pk"))
         .order_by()

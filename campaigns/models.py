@@ -229,6 +229,13 @@ class Send(models.Model):
     def __str__(self) -> str:
         return f"{self.campaign} on {self.scheduled_at:%Y-%m-%d %H:%M}"
 
+    @property
+    def lane(self) -> str:
+        """By which its mail leaves: that of mail to many, unless it was frozen with
+        another (sending.breaker.LANES)."""
+        lane: str = self.frozen.get("lane", "bulk")
+        return lane
+
 
 class SendCount(models.Model):
     """A large send's messages by state, as they were counted last."""

@@ -18,7 +18,6 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from campaigns.errors import CannotSettle, WrongState
 from campaigns.models import Batch, Message, Send
 from campaigns.sending import trail
-from campaigns.sending.breaker import BULK
 from campaigns.sending.channels import batch_size_of
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def _let_wait(
         batch = Batch.objects.create(
             send=send,
             variant=variant,
-            lane=BULK,
+            lane=send.lane,
             paused=send.state == Send.State.PAUSED,
             not_before=at,
         )

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
 from campaigns.errors import AnotherInstance
+from campaigns.models import Send
 from campaigns.sending import engine, instance
 from campaigns.sending.breaker import BULK, LANES, TRANSACTIONAL
 from campaigns.sending.channels import Channel, channel_for
@@ -73,7 +74,7 @@ def materialise(send_id: int) -> None:
     """Write the audience of a send, for a minute; the next tick goes on."""
     until = time.monotonic() + SECONDS_A_TASK
     if _may_send() and engine.prepare(send_id, at=timezone.now(), until=until):
-        wake(pump, BULK)
+        wake(pump, Send.objects.only("frozen").get(pk=send_id).lane)
 
 
 @shared_task(ignore_result=True)

@@ -8,9 +8,16 @@ from campaigns.errors import CannotSettle, WrongState
 from campaigns.models import Batch, Message, Send
 from campaigns.resending import send_doubtful_again, send_failed_again
 from campaigns.sending import ledger
+from campaigns.sending.breaker import BULK, TRANSACTIONAL
 from campaigns.sending.channels import InDoubt, Refused
-from campaigns.sending.protocol import deliver_next_batch
-from campaigns.services import cancel_send, confirm_accepted
+from campaigns.sending.protocol import Lane, deliver_next_batch
+from campaigns.services import (
+    cancel_send,
+    confirm_accepted,
+    launch_send,
+    materialise,
+    schedule_send,
+)
 from customers.services import suppress
 
 pytestmark = pytest.mark.django_db
@@ -134,3 +141,28 @@ def test_a_doubtful_one_can_be_sent_again_on_the_page(doubtful, client, by):
     client.post(reverse("campaigns:settle", args=[doubtful.pk, "again"]))
     doubtful.refresh_from_db()
     assert doubtful.state == Message.State.WAITING
+
+
+def test_mail_of_another_lane_stays_in_it_when_it_is_sent_again(
+    world, campaign, channel, by, at
+):
+    world.add_customers(6)
+    send = schedule_send(campaign, scheduled_at=at, at=at)
+    send.frozen["lane"] = TRANSACTIONAL
+    send.save()
+    assert materialise(launch_send(send, at=at), at=at)
+    send.refresh_from_db()
+    channel.answers["person0@example.com"] = Refused("not_sent_bad", "status 422")
+    channel.answers["person1@example.com"] = InDoubt("in_doubt", "no answer")
+    orders = Lane(TRANSACTIONAL, channel, "test")
+    deliver_all(Lane(BULK, channel, "test"), at)
+    assert not channel.ledger
+    deliver_all(orders, at)
+    deliver_all(orders, at + LATER)
+    channel.answers.clear()
+    assert send_failed_again(send, by=by, at=at) == 1
+    doubtful = send.messages.get(state="in_doubt")
+    send_doubtful_again(doubtful, by=by, at=at)
+    assert set(send.batches.values_list("lane", flat=True)) == {TRANSACTIONAL}
+    deliver_all(orders, at + 2 * LATER)
+    assert set(states(send).values()) == {"accepted"}
