@@ -1,6 +1,7 @@
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.db import OperationalError, connection
@@ -8,7 +9,7 @@ from django.utils import timezone
 
 from campaigns import deciding, materialising
 from campaigns.materialising import due_at, launch_send, materialise
-from campaigns.models import Batch, Message, Send, Variant
+from campaigns.models import Batch, EmailTemplate, Message, Send, Variant
 from campaigns.sending.protocol import deliver_next_batch
 from campaigns.services import pause_send, resume_send, schedule_send
 from customers.models import Customer
@@ -241,7 +242,11 @@ def test_whatever_changes_while_a_send_is_under_way_it_goes_out_as_it_was_planne
     }
 
     def change():
-        Variant.objects.update(subject=f"Other words {timezone.now()}")
+        words = {"opening": "Other words.", "body": "Other words.", "close": "."}
+        Variant.objects.update(subject=f"Other words {timezone.now()}", blocks=words)
+        EmailTemplate.objects.update(
+            layout="<mjml><mj-body></mj-body></mjml>", offer="Another offer.", terms=""
+        )
         campaign.sender.from_name = "Somebody else"
         campaign.sender.save()
         nobody = [{"field": "tags", "op": "any_of", "value": ["no such tag"]}]
@@ -261,13 +266,17 @@ def test_whatever_changes_while_a_send_is_under_way_it_goes_out_as_it_was_planne
     change()
     later = world.add_customers(3, first=20)
     assert materialise(send, at=at)
-    subjects, names = {}, set()
+    subjects, names, bodies = {}, set(), []
+    offer = campaign.template.offer
+    assert offer
 
     def look(mails):
         change()
         for mail in mails:
             subjects[mail.address] = mail.body.subject
             names.add(mail.body.from_email.partition(" <")[0].strip('"'))
+            (html, _), *_ = mail.body.alternatives
+            bodies.extend([html, mail.body.body])
 
     channel.before = look
     while deliver_next_batch(lane, now=at) is not None:
@@ -282,5 +291,9 @@ def test_whatever_changes_while_a_send_is_under_way_it_goes_out_as_it_was_planne
             assert one.tone == planned[pk] or one.arm == "neutral"
     assert {written[one.pk].segment_key for one in later} == {"unknown"}
     assert names == {"Linden & Loam"}
+    assert len(bodies) == 2 * len(subjects)
+    assert all(offer in unescape(body) for body in bodies)
+    assert not any("Other words" in body or "Another offer" in body for body in bodies)
+    assert {one.content_hash for one in Send.objects.all()} == {send.content_hash}
     assert len(subjects) == 15 + len(later)
     assert set(subjects.values()) <= {subject for subject, _ in world.WORDS.values()}

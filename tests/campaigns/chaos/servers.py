@@ -4,11 +4,13 @@ None of them touches what else runs on the machine; each is gone at the end.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE_SECONDS = 60.0
+# A simple query of the protocol, as the driver ends a transaction.
+COMMIT = b"COMMIT\0"
 
 
 def free_port() -> int:
@@ -41,6 +45,55 @@ def _program(name: str) -> str:
     found = str(there[-1]) if there else shutil.which(name)
     assert found, f"This test needs PostgreSQL's {name}."
     return found
+
+
+class Eavesdropper:
+    """Stands between workers and PostgreSQL; now and then a COMMIT gets through, and
+    its answer does not: whoever waits for it cannot know what holds."""
+
+    def __init__(self, to: int, *, share: float, seed: int) -> None:
+        self.lost = 0
+        self._to, self._share, self._chance = to, share, random.Random(seed)
+        self._listens = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listens.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listens.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listens.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._to))
+            falls_silent = threading.Event()
+            for source, sink, hears in (
+                (client, server, True),
+                (server, client, False),
+            ):
+                threading.Thread(
+                    target=self._pass_on,
+                    args=(source, sink, hears, falls_silent),
+                    daemon=True,
+                ).start()
+
+    def _pass_on(
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        hears: bool,
+        falls_silent: threading.Event,
+    ) -> None:
+        with suppress(OSError), source, sink:
+            while said := source.recv(65536):
+                if hears and COMMIT in said and self._chance.random() < self._share:
+                    falls_silent.set()
+                    self.lost += 1
+                if falls_silent.is_set() and not hears:
+                    return  # both ends are closed: the answer goes to nobody
+                sink.sendall(said)
 
 
 class OwnPostgres:

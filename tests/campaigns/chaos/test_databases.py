@@ -5,11 +5,12 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from campaigns.sending.crashpoints import POINTS
-from tests.campaigns.chaos.servers import OwnPostgres
+from tests.campaigns.chaos.servers import Eavesdropper, OwnPostgres
 from tests.campaigns.chaos.shops import Shop, fresh_postgres, shortened
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,25 @@ def test_connections_cut_again_and_again_lose_nobody(arena_postgres):
 
 
 @pytest.mark.postgres
+def test_where_nobody_knows_whether_a_commit_holds_nobody_is_lost_or_mailed_twice(
+    arena_postgres,
+):
+    arena = arena_postgres
+    url = urlsplit(arena.shop.database_url)
+    between = Eavesdropper(url.port, share=0.1, seed=6)
+    there = url._replace(netloc=f"{url.username}@{url.hostname}:{between.port}")
+    workers = arena.work(2, ATTUNE_DATABASE_URL=urlunsplit(there))
+    try:
+        sums = arena.finish()
+    finally:
+        between.close()
+    assert between.lost >= 5
+    assert all(worker.status == 0 for worker in workers)
+    assert sums.messages["accepted"] + sums.messages["in_doubt"] == sums.audience
+    assert sums.messages["in_doubt"] <= between.lost
+
+
+@pytest.mark.postgres
 @pytest.mark.parametrize("how", ["fast", "immediate"])
 def test_a_server_that_restarts_in_the_middle_is_waited_for(
     nursery, arena_of, tmp_path, how
@@ -96,18 +116,26 @@ def test_a_file_that_somebody_else_writes_for_long_is_waited_for(
     assert sums.messages["in_doubt"] <= 1
 
 
+@pytest.mark.parametrize("mailed", [0, 20])
 def test_a_disk_that_is_full_sends_nothing_and_goes_on_when_there_is_room(
-    arena_sqlite, provider
+    arena_sqlite, provider, mailed
 ):
     arena = arena_sqlite
+    if mailed:
+        arena.work()
+        arena.until_mailed(mailed)
+        arena.stop()
+    before = len(provider.ledger)
     [(pages,)] = arena.shop.execute("PRAGMA page_count")
-    [worker] = arena.work(WORLD_SQLITE=f"max_page_count={pages + 2}")
+    [worker] = arena.work(WORLD_SQLITE=f"max_page_count={pages + bool(not mailed)}")
     arena.wait_until(lambda _: "does not answer" in worker.errors())
+    taken = len(provider.ledger)
     time.sleep(1.0)
     assert worker.poll() is None
     sums = arena.check()
     assert sums.send != "sent"
-    assert len(provider.ledger) < 200
+    # Without room for an intent nothing leaves, however often it is tried.
+    assert before <= taken == len(provider.ledger) < 200
     arena.stop()
     arena.work()
     sums = arena.finish()
