@@ -32,6 +32,7 @@ from campaigns.under_way import NEED_A_SENDER
 from engagement.bounce_mailbox import MailboxTrouble, count_waiting
 from engagement.dns_records import SELECTORS, look_up
 from engagement.models import DeadLetter, WebhookCall
+from engagement.webhooks import provider_webhooks
 
 State = Literal["well", "look", "broken"]
 FREE_GIGABYTES: Final = 1.0
@@ -240,6 +241,14 @@ def _dns(about: str, at: datetime) -> Iterator[Finding]:
 def _webhook(about: str, at: datetime) -> Iterator[Finding]:
     """Would a provider that posts to our public address be answered?"""
     if settings.PROVIDER in ("outbox", "smtp") or links_lead_here():
+        return
+    if not provider_webhooks(settings.PROVIDER):
+        yield Finding(
+            about,
+            "look",
+            f"{settings.PROVIDER} reports nothing that is read here: no bounce and no "
+            "complaint suppresses anybody. Look at its own lists now and then.",
+        )
         return
     address = f"{settings.BASE_URL}/anymail/{settings.PROVIDER}/tracking/"
     try:

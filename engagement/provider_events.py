@@ -1,12 +1,13 @@
 """Anymail's events become ours."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from anymail.signals import AnymailTrackingEvent
 
-from engagement.services import CLICKED, OPENED, Event
+from engagement.services import BOUNCED, CLICKED, DELIVERED, OPENED, Event
 from engagement.verdict import Hit, judge
 
 # What a provider calls a bounce that may not bounce again, by where it says so. Anymail
@@ -44,7 +45,12 @@ _PASSING: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 _HARD: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "mandrill": lambda said: said.get("event") == "hard_bounce",
     "sendgrid": lambda said: said.get("event") == "bounce",
+    "unisender go": lambda said: said.get("status") == "hard_bounced",
+    "postal": lambda said: _is_for_nobody(said),
 }
+# No such mailbox, no such system, it has moved, it takes no mail at all: RFC 3463 3.2,
+# RFC 7505 4. Of any other refusal the mail may be the reason.
+_NOBODY_THERE = re.compile(r"\b5\.1\.(?:1|2|6|10)\b")
 # The only thing about a message that a provider is told (campaigns/sending).
 PUBLIC_ID = "d"
 
@@ -58,6 +64,25 @@ def is_passing(provider: str, said: object) -> bool:
     """Whether a provider's own report (esp_event) tells of a passing bounce."""
     known = _PASSING.get(provider)
     return known is not None and isinstance(said, Mapping) and known(said)
+
+
+def _type(provider: str, event: AnymailTrackingEvent) -> str:
+    """Anymail's name of what happened, also where it has none for a provider's word."""
+    said = event.esp_event
+    if isinstance(said, Mapping):
+        if provider == "mandrill" and said.get("event") == "delivered":
+            return DELIVERED
+        if provider == "postal" and _is_for_nobody(said):
+            return BOUNCED
+    found: str = event.event_type
+    return found
+
+
+def _is_for_nobody(said: Mapping[str, Any]) -> bool:
+    """Postal: refused for good, by a server that knows nobody of that name."""
+    about = _inner(said, "payload")
+    output = str(about.get("output", ""))
+    return about.get("status") == "HardFail" and bool(_NOBODY_THERE.search(output))
 
 
 def _reason(provider: str, event: AnymailTrackingEvent) -> str:
@@ -79,7 +104,7 @@ def event_of(event: AnymailTrackingEvent, *, provider: str, at: datetime) -> Eve
         )
     metadata = event.metadata or {}
     return Event(
-        event_type=event.event_type,
+        event_type=_type(provider, event),
         occurred_at=event.timestamp or at,
         provider=provider,
         public_id=_public_id(metadata.get(PUBLIC_ID)),

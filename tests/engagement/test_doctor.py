@@ -142,6 +142,13 @@ def test_an_address_that_no_provider_could_post_to_is_told(found, settings):
             assert found("webhook")[0][0] == state
 
 
+def test_a_provider_that_reports_nothing_is_told_and_not_called_broken(found, settings):
+    settings.PROVIDER, settings.BASE_URL = "scaleway", "https://mail.shop.example"
+    [(state, words)] = found("webhook")
+    assert state == "look"
+    assert "no complaint suppresses anybody" in words
+
+
 @pytest.mark.django_db(transaction=True)
 def test_an_engine_does_not_start_while_its_clock_and_the_databases_differ():
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):

@@ -55,9 +55,10 @@ EVENTS = {
     "mandrill": """
         send sent, deferral deferred, hard_bounce bounced!, soft_bounce bounced,
         open opened, click clicked, spam complained!, unsub unsubscribed!,
-        reject rejected, whitelist unknown, blacklist unknown""",
+        reject rejected, whitelist unknown, blacklist unknown, delivered delivered""",
     "postal": """
         Sent delivered, SoftFail deferred, HardFail failed, Held queued,
+        HardFail/5.1.1 bounced!, HardFail/5.7.1 failed, SoftFail/5.1.1 deferred,
         bounce bounced!, url clicked""",
     "postmark": """
         Delivery delivered, Open opened, Click clicked, SpamComplaint complained!,
@@ -96,7 +97,7 @@ EVENTS = {
     "unisender_go": """
         sent sent, delivered delivered, opened opened, clicked clicked,
         unsubscribed unsubscribed!, subscribed subscribed, spam complained!,
-        soft_bounced deferred, hard_bounced bounced!""",
+        soft_bounced deferred, hard_bounced bounced!, hard_bounced/bare bounced!""",
     "amazon_ses": """
         Send sent, Delivery delivered, Bounce/Permanent bounced!,
         Bounce/Transient bounced, Complaint complained!, Reject rejected, Open opened,
@@ -166,6 +167,7 @@ def postal(word, kind, to, d):
     about = {word: {"id": 1}} if word in {"bounce", "url"} else {"status": word}
     message = {"original_message" if word == "bounce" else "message": {}}
     message = {next(iter(message)): {"id": "m1", "to": to, "direction": "outgoing"}}
+    about |= {"output": f"550 {kind} no"} if kind else {}
     return {"timestamp": TIME, "uuid": f"e {word}", "payload": about | message}
 
 
@@ -207,7 +209,8 @@ def unisender_go(word, kind, to, d):
     data = {"status": word, "event_time": "2023-11-14 22:13:20", "email": to}
     status = {"hard_bounced": "err_user_unknown", "soft_bounced": "err_will_retry"}
     data |= {"metadata": {"d": d}, "delivery_info": {}}
-    data["delivery_info"] = {"delivery_status": status.get(word, "ok_read")}
+    if kind != "bare":
+        data["delivery_info"] = {"delivery_status": status.get(word, "ok_read")}
     event = {"event_name": "transactional_email_status", "event_data": data}
     return {"auth": "x", "events_by_user": [{"user_id": 1, "events": [event]}]}
 
