@@ -44,8 +44,21 @@ if TYPE_CHECKING:
 
 # A sender that has not been heard of for so long is not running.
 SENDER_SILENT: Final = timedelta(seconds=30)
-# Processes of run_engine that hand nothing over; see sending/engine.py.
-OTHER_ROLES: Final = ("run_engine events", "run_engine chores")
+# What a process of run_engine does not do that has one role; see sending/engine.py.
+LACKS: Final = {
+    "run_engine mail": {"events", "chores"},
+    "run_engine events": {"mail", "chores"},
+    "run_engine chores": {"mail", "events"},
+}
+# A look into a mailbox may take longer than half a minute.
+ROLE_SILENT: Final = timedelta(minutes=3)
+# What comes of it when nobody does a part of the work.
+MISSING_WORDS: Final = {
+    "events": "Nobody takes in what comes back: bounces and complaints stop no send. "
+    "Start run_engine without --role, or with --role events.",
+    "chores": "Nobody prepares what is due and takes up what died. Start run_engine "
+    "without --role, or with --role chores.",
+}
 NOBODY_SENDS: Final = (
     "No sender is running: start run_engine, or a worker with beat. "
     "Until then the send waits."
@@ -227,7 +240,18 @@ def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
 def sender_is_running(*, at: datetime) -> bool:
     """Whether somebody who hands mail over was heard of in the last half minute."""
     heard = EngineNode.objects.filter(last_seen__gte=at - SENDER_SILENT)
-    return heard.exclude(role__in=OTHER_ROLES).exists()
+    without = [name for name, lacks in LACKS.items() if "mail" in lacks]
+    return heard.exclude(role__in=without).exists()
+
+
+def missing_parts(*, at: datetime) -> list[str]:
+    """What is not done although mail is handed over, a sentence each."""
+    heard = EngineNode.objects.filter(last_seen__gte=at - ROLE_SILENT)
+    names = set(heard.values_list("role", flat=True))
+    if not names:
+        return []
+    lacking = set.intersection(*(LACKS.get(name, set()) for name in names))
+    return [words for part, words in MISSING_WORDS.items() if part in lacking]
 
 
 def links_lead_here() -> bool:

@@ -66,7 +66,6 @@ class SendNote(models.Model):
         related_name="notes",
     )
     at = models.DateTimeField()
-    # Empty: it happened by itself.
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -74,6 +73,8 @@ class SendNote(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
     )
+    # Who that was, also once they are gone; empty: it happened by itself.
+    by_name = models.CharField(max_length=150, blank=True)
     sentence = models.CharField(max_length=500)
     # Nothing stopped, but somebody should look.
     warns = models.BooleanField(default=False)

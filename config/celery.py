@@ -23,15 +23,17 @@ def _log_as_the_pages_do(**_: Any) -> None:
 
 
 @worker_init.connect
-def _go_by_one_clock(**_: Any) -> None:
+def _begin_in_order(**_: Any) -> None:
     """Before it forks; where the database is away it starts and waits for it."""
     from django.db import connection
 
     from campaigns.clocks import ClocksApart, refuse_other_clocks
+    from campaigns.tables import OldTables, refuse_old_tables
 
     try:
+        refuse_old_tables()
         refuse_other_clocks()
-    except ClocksApart as problem:
+    except (ClocksApart, OldTables) as problem:
         raise SystemExit(str(problem)) from None
     finally:
         connection.close()

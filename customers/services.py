@@ -22,6 +22,8 @@ ROWS_A_CHUNK = 2000
 PROBLEMS_KEPT = 200
 # SQLite takes 32,766 values in one question.
 HASHES_A_QUESTION = 10_000
+# An address from which mail kept coming back is tried again after that.
+GIVEN_UP_FOR = timedelta(days=90)
 
 Rows = Iterable[InteractionRow | RefusedRow]
 
@@ -223,6 +225,31 @@ def suppress(
         found.reason, found.source, found.suppressed_at = reason, source[:200], at
         found.save(update_fields=["reason", "source", "suppressed_at"])
     return found
+
+
+def unreachable(emails: Iterable[str]) -> set[str]:
+    """Which of these addresses are not mailed because mail kept coming back."""
+    named = {address_hash(email): email for email in emails}
+    found = Suppression.objects.filter(
+        address_hash__in=list(named), reason=Suppression.Reason.UNREACHABLE
+    )
+    return {named[one] for one in found.values_list("address_hash", flat=True)}
+
+
+def forgive(email: str) -> bool:
+    """Mail an address again that was given up; a person's no stays. True if it was."""
+    gone, _ = Suppression.objects.filter(
+        address_hash=address_hash(email), reason=Suppression.Reason.UNREACHABLE
+    ).delete()
+    return gone > 0
+
+
+def try_again(*, at: datetime) -> int:
+    """Mail addresses again that were given up long ago; returns how many."""
+    gone, _ = Suppression.objects.filter(
+        reason=Suppression.Reason.UNREACHABLE, suppressed_at__lt=at - GIVEN_UP_FOR
+    ).delete()
+    return gone
 
 
 def suppressed_keys(emails: Iterable[str]) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Final
 from django.conf import settings
 
 from campaigns.sending.engine import BESIDE
+from customers.services import try_again
 from engagement.bounce_mailbox import MailboxTrouble, take_mailbox
 from engagement.figures import count_what_moved
 from engagement.guards import gate_warm_ups, judge_canaries, stop_what_harms
@@ -16,6 +17,7 @@ from engagement.inbox import forget_old_calls, take_in_open
 log = logging.getLogger(__name__)
 
 MAILBOX_SECONDS: Final = 60.0
+OVER_SECONDS: Final = 600.0
 # After trouble with the mailbox: each look may keep mail waiting for its answer.
 MAILBOX_TROUBLE_SECONDS: Final = 600.0
 
@@ -27,16 +29,31 @@ def install() -> None:
 
 
 def mind_webhooks(at: datetime, until: float) -> int:
-    """Take in what providers have reported, and forget what was taken in long ago."""
-    return take_in_open(at=at, until=until) + forget_old_calls(at=at)
+    """Take in what providers have reported, forget what was taken in long ago, and try
+    addresses again that were given up."""
+    done = take_in_open(at=at, until=until) + forget_old_calls(at=at)
+    return done + try_again(at=at)
 
 
-def mind_harm(at: datetime, until: float) -> int:
-    """Stop sends of which too many bounced, complained, or are in doubt; let the rest
-    of those go whose first few fared well; let warm-ups grow after a good day."""
-    stopped = stop_what_harms(at=at, until=until)
-    judged = judge_canaries(at=at, until=until) + gate_warm_ups(at=at)
-    return stopped + judged
+class _MindHarm:
+    """Let the rest of those sends go whose first few fared well; stop sends of which
+    too many bounced, complained, or are in doubt; let warm-ups grow after a good day.
+
+    At those that are over it looks now and then: nobody is spared by haste.
+    """
+
+    def __init__(self) -> None:
+        self._over_not_before = float("-inf")
+
+    def __call__(self, at: datetime, until: float) -> int:
+        judged = judge_canaries(at=at, until=until) + gate_warm_ups(at=at)
+        also_over = monotonic() >= self._over_not_before
+        if also_over:
+            self._over_not_before = monotonic() + OVER_SECONDS
+        return judged + stop_what_harms(at=at, until=until, also_over=also_over)
+
+
+mind_harm: Final = _MindHarm()
 
 
 def mind_figures(at: datetime, until: float) -> int:

@@ -81,7 +81,7 @@ def _reason(bounce: Bounce) -> str:
     """In Anymail's words."""
     if bounce.kind != "permanent":
         return ""
-    return "blocked" if bounce.by_policy else "bounced"
+    return "bounced" if bounce.about_the_mailbox else "blocked"
 
 
 def _told_at(bounce: Bounce, call: WebhookCall) -> datetime:

@@ -34,7 +34,9 @@ _SAYS_NOTHING: Final = ".0.0"
 # other mail system in trouble (5.3), the way to it (5.4.5 to 5.4.7), what the mail
 # holds (5.6), or who may send there (5.7). Source: RFC 3463, section 3.
 _NOT_THE_ADDRESS: Final = re.compile(r"5\.(?:2\.[23]|3\.\d+|4\.[567]|6\.\d+|7\.\d+)")
-_BY_POLICY: Final = re.compile(r"5\.7\.\d+")
+# Something is the matter with this one mailbox: full, switched off, not to be found for
+# now. All else may be somebody's server, or our mail, or our name.
+_THE_MAILBOX: Final = re.compile(r"[45]\.(?:1\.\d+|2\.[0124])")
 # Who writes bounces, also where they are marked as automatic replies.
 _MAIL_SYSTEMS: Final = ("mailer-daemon", "postmaster", "mail-daemon", "maildelivery")
 
@@ -53,9 +55,9 @@ class Bounce:
     written_at: datetime | None = None
 
     @property
-    def by_policy(self) -> bool:
-        """The other side takes no such mail from us: no word about the address."""
-        return _BY_POLICY.fullmatch(self.status) is not None
+    def about_the_mailbox(self) -> bool:
+        """It says something of the address, and not of our mail or of a server."""
+        return self.address_is_dead or bool(_THE_MAILBOX.fullmatch(self.status))
 
     @property
     def address_is_dead(self) -> bool:

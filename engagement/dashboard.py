@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import Message, Send, SendNote
-from campaigns.planning import sender_is_running
+from campaigns.planning import missing_parts, sender_is_running
 from campaigns.sending import breaker, instance
 from campaigns.under_way import NEED_A_SENDER, UNDER_WAY, how_far
 from customers.models import Customer
@@ -156,6 +156,7 @@ def _needs(request: HttpRequest, run: SegmentationRun | None) -> list[Need]:
         *_disliked(),
         _dead_letters(request),
         _sender(),
+        *_missing(),
         _provider(request),
         _waiting(),
         _drift(request, run),
@@ -253,6 +254,12 @@ def _copied() -> Need | None:
         return None
     title = "This database is a copy"
     return Need("stop", title, problem, reverse("engagement_admin:doctor"))
+
+
+def _missing() -> list[Need]:
+    title, doctor = "Part of the work is not done", reverse("engagement_admin:doctor")
+    missing = missing_parts(at=timezone.now())
+    return [Need("warn", title, words, doctor) for words in missing]
 
 
 def _sender() -> Need | None:

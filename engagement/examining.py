@@ -25,7 +25,12 @@ from kombu import Connection
 from campaigns.clocks import APART_MOST, apart
 from campaigns.errors import CampaignsError
 from campaigns.models import Batch, Message, Send, Sender
-from campaigns.planning import NOBODY_SENDS, links_lead_here, sender_is_running
+from campaigns.planning import (
+    NOBODY_SENDS,
+    links_lead_here,
+    missing_parts,
+    sender_is_running,
+)
 from campaigns.sending import breaker, instance
 from campaigns.sending.channels import channel_for
 from campaigns.under_way import NEED_A_SENDER
@@ -359,6 +364,8 @@ def _eviction(broker: Connection) -> str:
 
 def _engine(about: str, at: datetime) -> Iterator[Finding]:
     due = Send.objects.filter(state__in=NEED_A_SENDER).count()
+    for words in missing_parts(at=at):
+        yield Finding(about, "broken", words)
     if sender_is_running(at=at):
         yield Finding(about, "well", f"A sender is running; sends to do: {due}.")
     elif due:

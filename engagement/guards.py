@@ -27,8 +27,8 @@ REFUSED_ADDRESSES: Final = ("invalid", "rejected", "failed")
 # Above it mailbox providers begin to look; they ask to stay below (sending.md 5.1).
 COMPLAINED_MUCH: Final = 0.001
 COMPLAINTS_TOLD: Final = 2
-# A send that waits for a warm-up may take so long.
-SENDS_LAST: Final = timedelta(days=60)
+# Of a warm-up that nobody judged for longer, as many days at most.
+DAYS_JUDGED: Final = 14
 # People complain for days.
 TOLD_FOR: Final = timedelta(days=2)
 # Below so many complaints one person's mood would stop a send.
@@ -85,10 +85,11 @@ class Harm:
         told = max(COMPLAINED_MUCH * self.looked_at, COMPLAINTS_TOLD)
         if self.looked_at < JUDGED_FROM or self.complained < told:
             return ""
+        first = "the first " if self.looked_at == LOOKED_AT else ""
         return (
-            f"{self.complained:,} of {self.looked_at:,} people called it spam, one in "
-            "a thousand or more: mailbox providers ask to stay below. From three in a "
-            "thousand on it stops."
+            f"{self.complained:,} of {first}{self.looked_at:,} people called it spam: "
+            "mailbox providers ask to stay below one in a thousand, and a send stops "
+            "from three in a thousand on."
         )
 
 
@@ -135,19 +136,22 @@ def _fared(one: Canary) -> str:
     return ""
 
 
-def stop_what_harms(*, at: datetime, until: float = float("inf")) -> int:
+def stop_what_harms(
+    *, at: datetime, until: float = float("inf"), also_over: bool = True
+) -> int:
     """Stop sends under way of which too many bounced, complained, or are in doubt; warn
     once of one, under way or just over, that is more disliked than it should be.
 
-    until: begin no further one after this time.monotonic(). Returns how many stopped.
+    until: begin no further one after this time.monotonic(). also_over: look at those
+    that are over, too. Returns how many stopped.
     """
     stopped = 0
-    under_way = Q(state=Send.State.SENDING)
-    over = Q(state=Send.State.SENT, finished_at__gt=at - TOLD_FOR)
+    wanted = Q(state=Send.State.SENDING)
+    if also_over:
+        over = Q(state=Send.State.SENT, finished_at__gt=at - TOLD_FOR)
+        wanted |= over & Q(warned=False)
     warned = SendNote.objects.filter(send=OuterRef("pk"), warns=True)
-    sends = Send.objects.annotate(warned=Exists(warned)).filter(
-        under_way | over & Q(warned=False)
-    )
+    sends = Send.objects.annotate(warned=Exists(warned)).filter(wanted)
     # Under way first: of the others nobody is spared any more.
     for send in sends.order_by("state", "pk"):
         if monotonic() >= until:
@@ -163,43 +167,53 @@ def stop_what_harms(*, at: datetime, until: float = float("inf")) -> int:
 
 
 def gate_warm_ups(*, at: datetime) -> int:
-    """A warm-up grows by a day only after a day that went well; how many were judged.
+    """A warm-up grows only by days that went well; returns how many were looked at.
 
-    Judged is the whole day before, in UTC, of all mail that left.
+    A day goes from midnight to midnight in UTC, and counts all mail that left.
     """
     today = at.date()
     due = list(limits.warming_up(today=today))
-    if not due:
-        return 0
-    because = _went_badly(today - timedelta(days=1))
+    days: dict[date, limits.DayOfMail] = {}
     for limit in due:
-        limits.judge_day(limit, because, today=today, at=at)
+        # Nobody looks back further: by then the mail is forgotten.
+        since = max(limit.judged_on or today, today - timedelta(days=DAYS_JUDGED))
+        mine = [since + timedelta(days=n) for n in range((today - since).days)]
+        for day in mine:
+            if day not in days:
+                days[day] = _day_of_mail(day)
+        told = {day: days[day] for day in mine}
+        limits.judge_days(limit, told, today=today, at=at)
     return len(due)
 
 
-def _went_badly(day: date) -> str:
-    """Why nothing may grow after this day, as a sentence; empty: it may."""
+def _day_of_mail(day: date) -> limits.DayOfMail:
     begin = datetime.combine(day, time(), UTC)
-    left = Message.objects.filter(
-        # Whatever left then is of a send that had begun; sends take days at most.
-        send__started_at__gt=begin - SENDS_LAST,
-        state=Message.State.ACCEPTED,
-        handed_over_at__gte=begin,
-        handed_over_at__lt=begin + timedelta(days=1),
+    end = begin + timedelta(days=1)
+    # Whatever left then is of a send that had begun, and had not ended before.
+    under_way = Send.objects.filter(
+        Q(finished_at=None) | Q(finished_at__gte=begin), started_at__lt=end
     )
-    found = left.aggregate(
-        mails=Count("pk"),
-        bounced=Count("pk", Q(engagement__bounced_at__isnull=False)),
-        complained=Count("pk", Q(engagement__complained_at__isnull=False)),
-    )
-    mails, bounced, complained = (
-        found[name] for name in ("mails", "bounced", "complained")
-    )
+    mails = bounced = complained = 0
+    for send_id in under_way.order_by("pk").values_list("pk", flat=True):
+        left = Message.objects.filter(
+            send=send_id, handed_over_at__gte=begin, handed_over_at__lt=end
+        )
+        refused = left.filter(state=Message.State.FAILED, reason__in=REFUSED_ADDRESSES)
+        found = left.filter(state=Message.State.ACCEPTED).aggregate(
+            mails=Count("pk"),
+            bounced=Count("pk", Q(engagement__bounced_at__isnull=False)),
+            complained=Count("pk", Q(engagement__complained_at__isnull=False)),
+        )
+        nobody = refused.count()
+        mails += found["mails"] + nobody
+        bounced += found["bounced"] + nobody
+        complained += found["complained"]
+    because = ""
     if bounced > max(BOUNCED_MOST * mails, CANARY_LEAST):
-        return f"{bounced:,} of {mails:,} mails of {day} came back."
-    if complained >= max(COMPLAINED_MUCH * mails, COMPLAINTS_TOLD):
-        return f"{complained:,} of {mails:,} people of {day} called it spam."
-    return ""
+        because = f"{bounced:,} of {mails:,} mails of {day} came back or were refused."
+    elif complained >= max(COMPLAINED_MUCH * mails, COMPLAINTS_TOLD):
+        because = f"{complained:,} of {mails:,} people of {day} called it spam."
+    return limits.DayOfMail(mails, because)
 
 
 def harm_of(send: Send) -> Harm:

@@ -88,7 +88,11 @@ def _is_for_nobody(said: Mapping[str, Any]) -> bool:
 def _reason(provider: str, event: AnymailTrackingEvent) -> str:
     """Why a mail did not arrive, in Anymail's words."""
     known, said = _HARD.get(provider), event.esp_event
-    hard = known is not None and isinstance(said, Mapping) and known(said)
+    if not isinstance(said, Mapping):
+        return event.reject_reason or ""
+    if provider == "sendgrid" and said.get("type") == "blocked":
+        return "blocked"  # of our mail or our name, in its own words; not the address
+    hard = known is not None and known(said)
     return event.reject_reason or ("bounced" if hard else "")
 
 

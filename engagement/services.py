@@ -7,17 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Max, Min, Q
 
 from campaigns.models import Message
 from campaigns.services import confirm_accepted
 from customers.addresses import address_key
 from customers.models import Consent, Customer, Interaction, Suppression
 from customers.services import (
+    forgive,
     marketing_basis,
     record_consent,
     record_interactions,
     suppress,
+    unreachable,
 )
 from customers.sources import InteractionRow
 from engagement.models import MessageEngagement, TrackingEvent
@@ -33,11 +35,12 @@ PROVES_ACCEPTANCE |= {DEFERRED, AUTO_REPLIED}
 HARD_BOUNCES = {"bounced", "invalid"}
 # Those that say that our mail is not wanted there, and nothing about the mailbox.
 BY_POLICY = {"blocked", "spam", "unsubscribed"}
-# A mailbox that is full, or a server that is busy, time after time, is given up. What
-# arrives in between does not count against it: reports come in any order. Source:
-# sending.md 4.5.
+# A mailbox from which mail comes back time after time is given up; not within days,
+# which a fault of somebody's server, or of ours, may last. Source: sending.md 4.5.
 SOFT_MOST = 5
+SOFT_OVER = timedelta(days=7)
 SOFT_WITHIN = timedelta(days=30)
+REACHED = (DELIVERED, OPENED, CLICKED)
 BY_PEOPLE = (TrackingEvent.Verdict.HUMAN, TrackingEvent.Verdict.PROBABLE)
 
 
@@ -116,6 +119,8 @@ def record_events(events: Sequence[Event], *, at: datetime) -> list[TrackingEven
             _act(row.message, event, at=at)
             if event.event_type == CLICKED and event.verdict in BY_PEOPLE:
                 clicks.append(_click(row.message, event))
+        reached = [row.message for row, event in new if event.event_type in REACHED]
+        _forgive([message for message in reached if message is not None])
         # Together: customers and what is new of them are locked by id, not as told.
         if clicks:
             record_interactions(clicks, source="tracking", at=at, basis=None)
@@ -244,30 +249,39 @@ def _act(message: Message, event: Event, *, at: datetime) -> None:
     if message.state in open_states and _proves_acceptance(event):
         confirm_accepted(message.public_id, at=at)
     _heed_message(message, event, at=at)
-    if event.soft:
-        _give_up(message, event.occurred_at, at=at)
-
-
-def _give_up(message: Message, occurred_at: datetime, *, at: datetime) -> None:
-    """Suppress an address to which as many mails as SOFT_MOST came back softly, in any
-    days as many as SOFT_WITHIN around this one; each mail counts once."""
-    found = TrackingEvent.objects.filter(
-        message__customer_id=message.customer_id,
-        message__address_wire=message.address_wire,
-        event_type=BOUNCED,
-        detail__soft=True,
-        occurred_at__range=(occurred_at - SOFT_WITHIN, occurred_at + SOFT_WITHIN),
-    )
-    firsts = found.order_by().values("message").annotate(first=Min("occurred_at"))
-    times = sorted(row["first"] for row in firsts)
-    several = zip(times, times[SOFT_MOST - 1 :], strict=False)
-    if any(last - first <= SOFT_WITHIN for first, last in several):
+    if event.soft and _keeps_coming_back(message):
         suppress(
             message.address_wire,
             reason=Suppression.Reason.UNREACHABLE,
             source=f"{SOFT_MOST} mails came back in {SOFT_WITHIN.days} days",
             at=at,
         )
+
+
+def _keeps_coming_back(message: Message) -> bool:
+    """Whether, of those to this address since one was received last, as many mails as
+    SOFT_MOST came back softly within SOFT_WITHIN; each mail counts once."""
+    theirs = TrackingEvent.objects.filter(
+        message__customer_id=message.customer_id,
+        message__address_wire=message.address_wire,
+    ).order_by()
+    soft = theirs.filter(event_type=BOUNCED, detail__soft=True)
+    reached = theirs.filter(event_type__in=REACHED).aggregate(at=Max("occurred_at"))
+    if reached["at"] is not None:
+        soft = soft.filter(occurred_at__gt=reached["at"])
+    firsts = soft.values("message").annotate(first=Min("occurred_at"))
+    times = sorted(row["first"] for row in firsts)
+    several = zip(times, times[SOFT_MOST - 1 :], strict=False)
+    return any(SOFT_OVER <= last - first <= SOFT_WITHIN for first, last in several)
+
+
+def _forgive(messages: Iterable[Message]) -> None:
+    """Whoever is received there after all is written to again, in whatever order that
+    was told."""
+    waiting = unreachable({message.address_wire for message in messages})
+    for message in messages:
+        if message.address_wire in waiting and not _keeps_coming_back(message):
+            forgive(message.address_wire)
 
 
 def _heed_message(message: Message, event: Event, *, at: datetime) -> None:

@@ -218,7 +218,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         top_ups=shown.top_ups.order_by("pk"),
         copies=_copies(shown),
         can_top_up=shown.state == Send.State.SENT,
-        notes=shown.notes.select_related("by", "message__customer").order_by("-pk")[
+        notes=shown.notes.select_related("message__customer").order_by("-pk")[
             :NAMES_A_PAGE
         ],
         attempts=shown.attempts.order_by("-pk")[:ATTEMPTS_SHOWN],

@@ -337,6 +337,9 @@ class _Engine:
         if Role.EVENTS in self._roles:
             report.beside = sum(map(self._beside, BESIDE))
         if Role.MAIL in self._roles:
+            if Role.CHORES not in self._roles:
+                # Whoever does the chores may come later: news must not leave before.
+                pause_stale(at=at)
             report.batches += self._go_round(until=until)
         # Last: a marketer who looks at a number waits rather than somebody's mail.
         if Role.CHORES in self._roles:

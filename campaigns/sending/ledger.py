@@ -421,7 +421,8 @@ def pause_for(send_id: int, reason: str, *, at: datetime) -> None:
             Batch.objects.filter(send_id=send_id, state__in=OPEN_BATCHES).update(
                 paused=True
             )
-            trail.note(send_id, f"Paused: {reason}", at=at)
+    if stopped:
+        trail.note(send_id, f"Paused: {reason}", at=at)
 
 
 def sweep(*, now: datetime) -> tuple[int, int]:
@@ -431,6 +432,7 @@ def sweep(*, now: datetime) -> tuple[int, int]:
     over, the group whose intent stands is in doubt; the rest goes back.
     """
     given_back = doubts = 0
+    died: list[tuple[Batch, int]] = []
     with transaction.atomic():
         expired = Batch.objects.filter(
             state__in=(Batch.State.CLAIMED, Batch.State.HANDING_OVER),
@@ -447,7 +449,7 @@ def sweep(*, now: datetime) -> tuple[int, int]:
             if lost:
                 batch.outcome = "in_doubt"
                 batch.outcome_detail = DIED
-                trail.died(batch, mails=lost, now=now)
+                died.append((batch, lost))
             close_batch(batch, now=now)
             doubts += lost
             given_back += batch.state == Batch.State.WAITING
@@ -457,6 +459,8 @@ def sweep(*, now: datetime) -> tuple[int, int]:
         ).order_by("pk")
         for batch in left.select_for_update(skip_locked=skip, of=("self",)):
             cancel_waiting(batch, now=now)
+    for batch, lost in died:
+        trail.died(batch, mails=lost, now=now)
     return given_back, doubts
 
 

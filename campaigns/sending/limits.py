@@ -7,11 +7,11 @@ back; what a dead process took counts until its window is over. Source: sending.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -26,12 +26,21 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 LIMITED: Final = "limited"
+# A warm-up grows after a day on which so much of what it allows was used.
+USED_LEAST: Final = 0.5
 # The limits of which nothing was left for a mail.
 Held = tuple[int, ...]
 # Fewer mails a minute say nothing of how fast the provider was fed.
 LEARNED_LEAST: Final = 10
 LEARN_FROM: Final = timedelta(minutes=1)
 LEFT: Final = (Message.State.ACCEPTED, Message.State.FAILED, Message.State.IN_DOUBT)
+
+
+class DayOfMail(NamedTuple):
+    """How many mails left on a day; and why that was too much, where it was."""
+
+    mails: int
+    because: str = ""
 
 
 @dataclass(slots=True)
@@ -52,7 +61,9 @@ def most_at(limit: RateLimit, now: datetime) -> int | None:
         pace = windows.pace_now(limit.pace, since_seconds=since)
         return None if pace >= 1.0 else max(1, int(limit.most * pace))
     if limit.began_on is not None:
-        days = (now.date() - limit.began_on).days - limit.held_days
+        # Not by itself: by as many days as were judged, and went well.
+        judged = limit.judged_on or limit.began_on
+        days = (min(judged, now.date()) - limit.began_on).days - limit.held_days
         return windows.grown(limit.most, limit.grows_percent, days, limit.ceiling)
     return limit.most
 
@@ -224,18 +235,32 @@ def warming_up(*, today: date) -> QuerySet[RateLimit]:
     )
 
 
-def judge_day(limit: RateLimit, because: str, *, today: date, at: datetime) -> None:
-    """Let a warm-up grow since its last day went well, or not, and why."""
+def judge_days(
+    limit: RateLimit,
+    days: Mapping[date, DayOfMail],
+    *,
+    today: date,
+    at: datetime,
+) -> None:
+    """Let a warm-up grow by each day before today that went well and was made use of.
+
+    days: those since it was judged last, each with what came of it.
+    """
     with transaction.atomic():
         mine = RateLimit.objects.select_for_update(of=("self",))
         found = mine.filter(pk=limit.pk, judged_on=limit.judged_on).first()
         if found is None:
             return  # somebody else did, or it is gone
+        for day, told in sorted(days.items()):
+            most = most_at(found, datetime.combine(day, time.max, UTC)) or found.most
+            # Who got nothing that day can't say that it was too much.
+            if told.because or told.mails < USED_LEAST * most:
+                found.held_days += 1
+            if told.because:
+                words = f"The warm-up does not grow: {told.because}"
+                note(found.provider, words, at=at)
+            found.judged_on = day + timedelta(days=1)
         found.judged_on = today
-        if because:
-            found.held_days += 1
-            words = f"The warm-up does not grow today: {because}"
-            note(found.provider, words, at=at)
         found.save(update_fields=["judged_on", "held_days"])
 
 

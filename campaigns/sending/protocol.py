@@ -100,12 +100,13 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
             delivery.run()
         if trouble.happened:
             delivery.outcome.stopped = "unforeseen"
+            delivery.keep_trail(trail.UNWRITTEN)
             # Not after the intent: somebody may have been mailed, its lease tells.
             delivery.give_back()
     except LostLease as lost:
         log.warning("%s", lost)
         delivery.outcome.stopped = "lost_lease"
-        delivery.tell_late()
+        delivery.keep_trail(trail.LATE)
     if delivery.grant is not None:
         limits.give_back(delivery.grant, now=clock.now())
     if asks:
@@ -401,8 +402,7 @@ class _Delivery:
             if not next_group:
                 self._finish(now)
             self._tell_breaker(results, now)
-            self._keep_trail(now)
-        self.answers, self.left_at = (), None
+        self.keep_trail()
         self.outcome.count(results)
         # Those of earlier batches were counted there.
         ours = sum(message_id in self.customers for message_id in doubted)
@@ -411,20 +411,22 @@ class _Delivery:
         self.lease_ends = ends
         return next_group
 
-    def _keep_trail(self, now: datetime, outcome: str = "") -> None:
-        if self.left_at is not None and self.answers:
+    def keep_trail(self, outcome: str = "") -> None:
+        """Keep what was answered to the group that was handed over last; once.
+
+        outcome: instead of what the answers say, where they changed no state.
+        """
+        answers, left_at = self.answers, self.left_at
+        self.answers, self.left_at = (), None
+        if left_at is not None and answers:
             trail.attempted(
                 self.claim,
                 self.lane.way,
-                self.answers,
-                began_at=self.left_at,
-                seconds=(now - self.left_at).total_seconds(),
+                answers,
+                began_at=left_at,
+                seconds=(self.clock.now() - left_at).total_seconds(),
                 outcome=outcome,
             )
-
-    def tell_late(self) -> None:
-        """The lease is lost: what was answered is kept, and no state changes."""
-        self._keep_trail(self.clock.now(), trail.LATE)
 
     def _count_bad_ones(
         self, group: Sequence[Outgoing], results: Sequence[Result]

@@ -155,13 +155,6 @@ def _write(
     asked = getattr(found, "wait_seconds", 0.0)
     with transaction.atomic():
         batch = Batch.objects.select_for_update().get(pk=call.batch_id)
-        trail.attempted(
-            Claim(batch.pk, batch.fence, batch.send_id),
-            lane.way,
-            results,
-            began_at=now,
-            seconds=seconds,
-        )
         if taken:
             _accept(batch, call, results, now=now)
         elif any(isinstance(one, Refused) for one in results):
@@ -177,6 +170,13 @@ def _write(
             now=now,
             patience=ledger.patience(call.batch_id, call.tries, asked),
         )
+    trail.attempted(
+        Claim(batch.pk, batch.fence, batch.send_id),
+        lane.way,
+        results,
+        began_at=now,
+        seconds=seconds,
+    )
     log.info(
         "batch %s: %s mails in doubt were asked for again under their key: %s",
         call.batch_id,

@@ -148,21 +148,39 @@ class SmtpClient:
     ) -> list[Result]:
         """Hand over the mails in order, one result for each. stopped: asked before each
         mail; from then on none is begun."""
-        if self._mails >= MAILS_A_CONNECTION:
-            self.close()
+        problem = self.open()
+        if problem is not None:
+            return [problem, *[NOT_REACHED] * (len(mails) - 1)] if mails else []
         results: list[Result] = []
         announced = False
         for position, mail in enumerate(mails):
             if stopped():
-                self.close()
+                self._end(announced)
                 break
             following = mails[position + 1] if position + 1 < len(mails) else None
             result, announced = self._with_one_reconnect(mail, following, announced)
             results.append(result)
             if isinstance(result, STOPS):
-                self.close()
+                self._end(announced)
                 break
         return results + [NOT_REACHED] * (len(mails) - len(results))
+
+    def open(self) -> Result | None:
+        """Be connected; what went wrong, if something did."""
+        if self._mails >= MAILS_A_CONNECTION:
+            self.close()
+        return self._open()
+
+    def abandon(self) -> None:
+        """Hang up without a word: somebody may be in the middle of a mail."""
+        self._abandon()
+
+    def _end(self, announced: bool) -> None:
+        # Where the next envelope is out the server would take QUIT for its mail.
+        if announced:
+            self._abandon()
+        else:
+            self.close()
 
     def close(self) -> None:
         if self._smtp is not None:

@@ -37,13 +37,17 @@ WELL_AFTER_SECONDS: Final = 60.0
 END_SECONDS: Final = 110.0
 # sysexits.h, EX_CONFIG: a person has to change something first.
 MISCONFIGURED: Final = 78
+TO_END: Final = (signal.SIGTERM, signal.SIGINT)
+
+# A role, and the pid of whoever started it.
+Runs = Callable[[Role, int], None]
 
 
-def run_role(role: Role) -> None:
-    """Be one of the processes, until told to end or left alone."""
+def run_role(role: Role, parent: int) -> None:
+    """Be one of the processes, until told to end or left alone by parent, a pid."""
     stop = threading.Event()
     stop_on_signals(stop)
-    end_with_parent(stop)
+    end_with_parent(stop, parent)
     try:
         run_forever(stop, roles=(role,))
     except (AnotherInstance, ProviderMisconfigured) as problem:
@@ -51,9 +55,8 @@ def run_role(role: Role) -> None:
         sys.exit(MISCONFIGURED)
 
 
-def end_with_parent(stop: threading.Event) -> None:
+def end_with_parent(stop: threading.Event, parent: int) -> None:
     """Set stop once whoever started this process is gone: nobody else would end it."""
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -67,7 +70,7 @@ def end_with_parent(stop: threading.Event) -> None:
 def stop_asked() -> Callable[[], bool]:
     """Has a signal asked to end? Without a thread, which a fork would not copy."""
     asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in TO_END:
         signal.signal(number, lambda number, _: asked.append(number))
     return lambda: bool(asked)
 
@@ -86,7 +89,7 @@ def supervise(
     stopping: Callable[[], bool],
     roles: Sequence[Role],
     *,
-    run: Callable[[Role], None] = run_role,
+    run: Runs = run_role,
 ) -> bool:
     """Keep a process running in each role until asked to stop, then end them all.
 
@@ -98,8 +101,11 @@ def supervise(
     children = [_Child(role, _forked(run, role), time.monotonic()) for role in roles]
     well = True
     try:
-        while well and not stopping():
+        while well:
             time.sleep(LOOK_SECONDS)
+            # Before they are looked at: Ctrl-C ends them, too.
+            if stopping():
+                break
             for child in children:
                 well = _looked_after(child, run) and well
     finally:
@@ -107,13 +113,27 @@ def supervise(
     return well
 
 
-def _forked(run: Callable[[Role], None], role: Role) -> BaseProcess:
-    process = multiprocessing.get_context("fork").Process(target=run, args=(role,))
-    process.start()
+def _forked(run: Runs, role: Role) -> BaseProcess:
+    """A signal that comes in between waits, and is not heard by the wrong one."""
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=_begin, args=(run, role, os.getpid()))
+    signal.pthread_sigmask(signal.SIG_BLOCK, TO_END)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_END)
     return process
 
 
-def _looked_after(child: _Child, run: Callable[[Role], None]) -> bool:
+def _begin(run: Runs, role: Role, parent: int) -> None:
+    # Until it listens by itself a signal just ends it: nothing has begun.
+    for number in TO_END:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_END)
+    run(role, parent)
+
+
+def _looked_after(child: _Child, run: Runs) -> bool:
     """False: it must not be started again."""
     now = time.monotonic()
     if child.rests_until is not None:

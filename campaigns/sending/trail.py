@@ -1,7 +1,9 @@
 """The trail of a send: each group that was handed over, each decision about it.
 
 Nothing here is ever read to decide what leaves; it is there for the person who asks
-later what happened. Source: sending.md 3.1 (SendAttempt), 8.
+later what happened. So an attempt is written after the outcome that it tells of, in no
+transaction of that one: a crash in between loses a line and nobody's state. Source:
+sending.md 3.1 (SendAttempt), 8.
 """
 
 from collections.abc import Sequence
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 KEPT_FOR: Final = timedelta(days=90)
 FORGOTTEN_AT_ONCE: Final = 1000
 SHOWN: Final = 20
-# What came of a group is known, and its lease was lost: nothing else was written of it.
+# What came of a group is known, and nothing else was written of it: its lease was lost,
+# or something went wrong that nobody foresaw.
 LATE: Final = "after_lease"
+UNWRITTEN: Final = "not_written"
 
 
 def attempted(
@@ -86,6 +90,7 @@ def note(
         message=message,
         at=at,
         by=by,
+        by_name=by.get_username() if by else "",
         sentence=sentence[:500],
         warns=warns,
     )

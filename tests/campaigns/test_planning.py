@@ -4,7 +4,7 @@ import pytest
 
 from campaigns.errors import CannotSchedule
 from campaigns.models import EngineNode, Send, Variant
-from campaigns.planning import NOBODY_SENDS
+from campaigns.planning import NOBODY_SENDS, missing_parts, sender_is_running
 from campaigns.services import preflight, schedule_send
 from customers.services import suppress
 
@@ -121,3 +121,26 @@ def test_the_offer_is_the_same_in_every_tone(world, campaign, at):
     for one in send.variants.all():
         assert "One pot free with every plant." in one.compiled["html"]
         assert one.compiled["links"] == send.variants.first().compiled["links"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "sends", "missing"),
+    [
+        ([], False, []),
+        (["run_engine"], True, []),
+        (["worker"], True, []),
+        (["run_engine mail"], True, ["comes back", "prepares"]),
+        (["run_engine mail", "run_engine events"], True, ["prepares"]),
+        (["run_engine mail", "run_engine events", "run_engine chores"], True, []),
+        (["run_engine mail", "worker"], True, []),
+        (["run_engine chores", "run_engine events"], False, []),
+    ],
+)
+def test_what_nobody_does_is_told(db, at, roles, sends, missing):
+    for role in roles:
+        EngineNode.objects.create(name=role, role=role, started_at=at, last_seen=at)
+    assert sender_is_running(at=at) == sends
+    told = missing_parts(at=at)
+    assert len(told) == len(missing)
+    assert all(one in words for one, words in zip(missing, told, strict=True))
+    assert missing_parts(at=at + timedelta(minutes=4)) == []  # nobody is there at all

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def mailed(send, at):
     """So many mails of a send under way, of which some came back."""
-    Send.objects.update(state="sending", prepared_at=at)
+    before = at - timedelta(days=5)
+    Send.objects.update(state="sending", prepared_at=before, started_at=before)
 
     def add(count, *, bounced=0, complained=0, in_doubt=0, handed_over_at=at):
         first = Customer.objects.count()
@@ -141,13 +142,11 @@ def test_two_in_two_thousand_are_told_once_and_stop_nothing(mailed, at, admin_cl
     assert stop_what_harms(at=at) == 0
     note = SendNote.objects.get(send=send)
     assert note.warns
-    assert note.sentence.startswith(
-        "2 of 2,000 people called it spam, one in a thousand"
-    )
+    assert note.sentence.startswith("2 of 2,000 people called it spam: mailbox")
     send.refresh_from_db()
     assert send.state == "sending"
     SendNote.objects.update(at=timezone.now())
-    assert b"one in a thousand or more" in admin_client.get("/admin/").content
+    assert b"below one in a thousand" in admin_client.get("/admin/").content
 
 
 def test_who_complains_after_the_last_mail_is_told_too(mailed, at):
@@ -167,48 +166,71 @@ def test_one_person_s_mood_or_few_mails_warn_nobody(harm):
 
 @pytest.fixture
 def warm_up(admin_user, at):
-    """500 a day and half as many more each day, since three days ago."""
+    """500 a day and half as many more each day, since three days ago; grown twice."""
     began = at - timedelta(days=3)
     limit = limits.set_limit(
         "outbox", window="day", most=500, grows_percent=50, at=began, by=admin_user
     )
-    limits.judge_day(limit, "", today=(at - timedelta(days=1)).date(), at=at)
+    full = limits.DayOfMail(1000)
+    days = {(began + timedelta(days=n)).date(): full for n in range(2)}
+    limits.judge_days(limit, days, today=(at - timedelta(days=1)).date(), at=at)
     limit.refresh_from_db()
+    assert limits.most_at(limit, at) == 1125
     return limit
 
 
 @pytest.mark.parametrize(
-    ("came_back", "grown"),
+    ("mails", "came_back", "grown"),
     [
-        ({}, 1687),
-        ({"bounced": 15, "complained": 1}, 1687),
-        ({"bounced": 16}, 1125),
-        ({"complained": 2}, 1125),
+        (600, {}, 1687),
+        (600, {"bounced": 30, "complained": 1}, 1687),
+        (600, {"bounced": 31}, 1125),
+        (600, {"complained": 2}, 1125),
+        (550, {}, 1125),  # less than half of what it allows says nothing
+        (0, {}, 1125),
     ],
 )
-def test_a_warm_up_grows_only_after_a_day_that_went_well(
-    mailed, warm_up, at, came_back, grown
+def test_a_warm_up_grows_only_after_a_day_that_was_used_and_went_well(
+    mailed, warm_up, at, mails, came_back, grown
 ):
     yesterday = at - timedelta(days=1)
-    mailed(300, handed_over_at=yesterday, **came_back)
-    mailed(9, bounced=9, handed_over_at=at)  # of today nothing is known yet
+    mailed(mails, handed_over_at=yesterday, **came_back)
+    mailed(900, bounced=900, handed_over_at=at)  # of today nothing is known yet
     assert gate_warm_ups(at=at) == 1
     assert gate_warm_ups(at=at) == 0  # judged once a day
     warm_up.refresh_from_db()
     assert limits.most_at(warm_up, at) == grown
     told = ProviderNote.objects.filter(sentence__contains="does not grow").exists()
-    assert told == (grown == 1125)
-    # The day after it goes on from there.
-    tomorrow = at + timedelta(days=1)
-    MessageEngagement.objects.all().delete()
-    assert gate_warm_ups(at=tomorrow) == 1
+    assert told == bool(came_back) - (mails == 600 and came_back.get("bounced") == 30)
+    # By itself it never grows.
+    assert limits.most_at(warm_up, at + timedelta(days=30)) == grown
+
+
+def test_each_day_that_nobody_judged_is_judged_later(mailed, warm_up, at):
+    mailed(600, handed_over_at=at - timedelta(days=1))
+    mailed(600, bounced=60, handed_over_at=at)
+    mailed(900, handed_over_at=at + timedelta(days=1))
+    assert gate_warm_ups(at=at + timedelta(days=2)) == 1
     warm_up.refresh_from_db()
-    assert limits.most_at(warm_up, tomorrow) == grown * 3 // 2 + (grown == 1687)
+    assert (warm_up.held_days, limits.most_at(warm_up, at + timedelta(days=2))) == (
+        1,
+        2531,
+    )
+
+
+def test_addresses_refused_at_once_count_as_bounces_in_a_warm_up(mailed, warm_up, at):
+    mailed(700, handed_over_at=at - timedelta(days=1))
+    some = Message.objects.order_by("pk").values_list("pk", flat=True)[:36]
+    Message.objects.filter(pk__in=list(some)).update(state="failed", reason="invalid")
+    gate_warm_ups(at=at)
+    warm_up.refresh_from_db()
+    assert warm_up.held_days == 1
 
 
 def test_two_who_judge_at_once_hold_one_day(warm_up, at):
-    today = at.date()
+    today, bad = at.date(), limits.DayOfMail(900, "2 came back.")
+    days = {today - timedelta(days=1): bad}
     for _ in range(2):
-        limits.judge_day(warm_up, "2 came back.", today=today, at=at)
+        limits.judge_days(warm_up, days, today=today, at=at)
     warm_up.refresh_from_db()
     assert warm_up.held_days == 1

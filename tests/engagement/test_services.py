@@ -5,7 +5,7 @@ import pytest
 
 from campaigns.models import Message, Send
 from customers.models import Consent, Interaction, Suppression
-from customers.services import marketing_basis
+from customers.services import marketing_basis, suppress, try_again
 from engagement.models import MessageEngagement, TrackingEvent
 from engagement.services import Event, record_event, record_events
 
@@ -192,11 +192,45 @@ def test_an_address_is_given_up_after_five_mails_came_back_in_thirty_days(
     assert (found.reason, found.address) == ("unreachable", ada.email)
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_whoever_is_received_there_after_all_is_not_given_up_whatever_is_told_first(
+    comes_back, ada, at, order
+):
+    def bounces():
+        for day in (0, 2, 4, 6, 8):
+            message = comes_back(day)
+        return message
+
+    def arrives():
+        message = comes_back(-1)
+        day = at + timedelta(days=5)
+        record_event(event(message, "delivered", day), at=at)
+
+    for place in order:
+        (bounces, arrives)[place]()
+    assert not Suppression.objects.exists()
+
+
+def test_a_fault_of_some_days_gives_nobody_up(comes_back):
+    for hour in range(12):
+        comes_back(hour / 2)
+    assert not Suppression.objects.exists()
+
+
+def test_a_given_up_address_is_tried_again_and_a_no_is_not(comes_back, bo, at):
+    for day in (0, 2, 4, 6, 8):
+        comes_back(day)
+    suppress(bo.email, reason=Suppression.Reason.BOUNCED, at=at)
+    assert try_again(at=at + timedelta(days=90)) == 0
+    assert try_again(at=at + timedelta(days=91)) == 1
+    assert Suppression.objects.get().address == bo.email
+
+
 def test_one_mail_that_comes_back_often_is_one_mail(comes_back, message, at):
     for hour in range(9):
         again = at + timedelta(hours=hour)
         record_event(event(message, "bounced", again, passing=True), at=again)
-    for day in (1, 2, 3):
+    for day in (6, 7, 8):
         comes_back(day)
     assert not Suppression.objects.exists()
 
@@ -209,14 +243,15 @@ def test_five_in_a_longer_time_are_not_given_up(comes_back, days):
 
 
 def test_what_is_not_wanted_there_says_nothing_of_the_mailbox(comes_back):
-    for day in range(6):
+    for day in range(0, 24, 4):
         comes_back(day, reject_reason="blocked")
     assert not Suppression.objects.exists()
 
 
 def test_a_person_s_no_outlives_an_address_that_was_given_up(comes_back, at):
-    for day in range(4):
+    for day in (0, 3, 6, 9):
         comes_back(day)
-    last = comes_back(4)
+    last = comes_back(12)
+    assert Suppression.objects.get().reason == "unreachable"
     record_event(event(last, "complained", at), at=at)
     assert Suppression.objects.get().reason == "complained"

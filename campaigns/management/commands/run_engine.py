@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 from django.utils import timezone
 
 from campaigns.clocks import ClocksApart, refuse_other_clocks
@@ -16,6 +17,7 @@ from campaigns.sending.engine import (
     stop_on_signals,
 )
 from campaigns.sending.supervising import MISCONFIGURED, stop_asked, supervise
+from campaigns.tables import OldTables, refuse_old_tables
 
 
 class Command(BaseCommand):
@@ -53,7 +55,12 @@ class Command(BaseCommand):
             raise CommandError(
                 f"--senders needs at least 1 process, got {options['senders']}."
             )
+        if options["senders"] > 1 and connection.vendor == "sqlite":
+            raise CommandError(
+                "SQLite has one writer at a time: --senders needs PostgreSQL, or 1."
+            )
         try:
+            refuse_old_tables()
             refuse_other_clocks()
             if options["once"]:
                 self._once()
@@ -65,7 +72,12 @@ class Command(BaseCommand):
                 run_forever(stop, roles=(Role(alone),) if alone else EVERYTHING)
             else:
                 self._supervise(options["senders"])
-        except (AnotherInstance, ProviderMisconfigured, ClocksApart) as problem:
+        except (
+            AnotherInstance,
+            ClocksApart,
+            OldTables,
+            ProviderMisconfigured,
+        ) as problem:
             raise CommandError(str(problem), returncode=MISCONFIGURED) from None
 
     def _once(self) -> None:

@@ -1,9 +1,11 @@
 """The SMTP fast lane: a variant's mail is encoded once, its slots per customer."""
 
+import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from email.utils import make_msgid
 from threading import Event
+from time import monotonic
 from typing import Final, NamedTuple
 
 from django.conf import settings
@@ -43,6 +45,10 @@ BATCH_SIZE: Final = 200
 GROUP_SIZE: Final = 20
 TIMEOUT_SECONDS: Final = 20.0
 VARIANTS_KEPT: Final = 64
+# So long a connection that the server did not take is not tried again.
+REST_SECONDS: Final = 300.0
+
+log = logging.getLogger(__name__)
 
 
 class _Prepared(NamedTuple):
@@ -86,6 +92,8 @@ class SmtpChannel:
         ]
         # Waiting for a server is all that is done side by side.
         self._threads = ThreadPoolExecutor(server.connections, "smtp")
+        # Those that the server does not take rest until then, time.monotonic().
+        self._rest_until = [float("-inf")] * server.connections
         self._prepared: dict[str, _Prepared] = {}
 
     def compose(
@@ -178,24 +186,57 @@ class SmtpChannel:
         return self._side_by_side(ours)
 
     def _side_by_side(self, mails: list[SmtpMail]) -> list[Result]:
-        """Each connection takes every n-th mail; what stops one stops all."""
-        number, stop = len(self._clients), Event()
+        """Each open connection takes every n-th mail; what stops one stops all."""
+        clients, problem = self._opened(most=len(mails))
+        if not clients:
+            return [problem or NOT_REACHED, *[NOT_REACHED] * (len(mails) - 1)]
+        number, stop = len(clients), Event()
 
         def deliver(place: int) -> list[Result]:
-            try:
-                found = self._clients[place].deliver(mails[place::number], stop.is_set)
-            except BaseException:
-                stop.set()
-                raise
+            found = clients[place].deliver(mails[place::number], stop.is_set)
             if any(isinstance(result, STOPS) for result in found):
                 stop.set()
             return found
 
         results: list[Result] = [NOT_REACHED] * len(mails)
-        parts = range(min(number, len(mails)))
-        for place, found in zip(parts, self._threads.map(deliver, parts), strict=True):
-            results[place::number] = found
+        parts = [self._threads.submit(deliver, place) for place in range(number)]
+        try:
+            for place, part in enumerate(parts):
+                results[place::number] = part.result()
+        except BaseException:
+            # The next group must not meet a thread that is still at this one.
+            stop.set()
+            wait(parts)
+            for client in clients:
+                client.abandon()
+            raise
         return results
+
+    def _opened(self, *, most: int) -> tuple[list[SmtpClient], Result | None]:
+        """The connections that stand; a server may allow fewer than are asked for.
+
+        Without any: what the server said to the last one.
+        """
+        found: list[SmtpClient] = []
+        problem: Result | None = None
+        now = monotonic()
+        for place, client in enumerate(self._clients):
+            # The first always tries: somebody has to hear what is wrong.
+            if len(found) == most or (place and now < self._rest_until[place]):
+                continue
+            said = client.open()
+            if said is None:
+                found.append(client)
+                continue
+            problem = said
+            if found:
+                self._rest_until[place] = now + REST_SECONDS
+                log.warning(
+                    "the mail server takes %s connections at once, not %s",
+                    len(found),
+                    len(self._clients),
+                )
+        return found, problem
 
     def close(self) -> None:
         for client in self._clients:

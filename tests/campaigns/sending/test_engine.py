@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
 
-from campaigns.models import EngineNode, Send
+from campaigns.models import EngineNode, Message, Send
 from campaigns.sending import engine
 from campaigns.services import pause_send, resume_send, schedule_send
 
@@ -152,6 +155,25 @@ def test_the_command_says_which_setting_is_wrong(world, campaign, at, settings):
     settings.PROVIDER = "carrier pigeon"
     with pytest.raises(CommandError, match="ATTUNE_PROVIDER needs one of"):
         call_command("run_engine", "--once")
+
+
+def test_with_tables_of_an_older_version_nothing_is_handed_over(world, campaign, at):
+    world.add_customers(2)
+    schedule_send(campaign, scheduled_at=timezone.now(), at=at)
+    MigrationRecorder(connection).record_unapplied("campaigns", "0018_trail")
+    try:
+        with pytest.raises(CommandError, match="lacks 1 changes") as refused:
+            call_command("run_engine", "--once")
+    finally:
+        MigrationRecorder(connection).record_applied("campaigns", "0018_trail")
+    assert refused.value.returncode == 78
+    assert not Message.objects.exists()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite")
+def test_several_senders_are_not_for_sqlite():
+    with pytest.raises(CommandError, match="--senders needs PostgreSQL"):
+        call_command("run_engine", "--senders", "2")
 
 
 def test_a_stop_is_heard_while_the_engine_is_about_to_wait():

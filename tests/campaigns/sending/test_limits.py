@@ -152,10 +152,14 @@ def test_a_clock_that_jumps_back_lets_nobody_send_more(send, lane, limit, at):
 
 
 def test_a_warm_up_grows_by_the_day(send, lane, limit, at):
-    limit(10, window="day", grows_percent=50, ceiling=12)
+    made = limit(10, window="day", grows_percent=50, ceiling=12)
     deliver_all(lane, at)
     assert states(send)["accepted"] == 10
-    deliver_all(lane, at + timedelta(hours=26))
+    tomorrow = at + timedelta(hours=26)
+    assert limits.most_at(made, tomorrow) == 10  # nobody has looked at today yet
+    days = {at.date(): limits.DayOfMail(10)}
+    limits.judge_days(made, days, today=tomorrow.date(), at=tomorrow)
+    deliver_all(lane, tomorrow)
     assert states(send)["accepted"] == 22
 
 

@@ -291,13 +291,19 @@ class _Scripted(socketserver.StreamRequestHandler):
 
     def handle(self):
         server = self.server
-        script = server.scripts.pop(0) if server.scripts else ["drop"]
+        with server.lock:
+            server.connections += 1
+            if server.connections > server.most:
+                self.wfile.write(b"421 too many connections\r\n")
+                return
+            script = server.scripts.pop(0) if server.scripts else ["drop"]
         self.wfile.write(b"220 hello\r\n")
         in_data = False
         while line := self.rfile.readline():
             server.seen.append(line)
             verb = line.split(b" ")[0].strip().upper()
             if in_data:
+                server.quit_as_content |= line == b"QUIT\r\n"
                 if line != b".\r\n":
                     continue
                 in_data = False
@@ -309,6 +315,11 @@ class _Scripted(socketserver.StreamRequestHandler):
                 self.wfile.write(b"250 fine\r\n")
                 continue
             answer = script.pop(0) if script else "250 fine"
+            if isinstance(answer, tuple):
+                answer, said = answer
+                if answer.startswith("530"):
+                    said.set()
+                said.wait(5)
             if answer == "drop":
                 return
             if verb == b"DATA" and answer.startswith("354"):
@@ -322,7 +333,8 @@ def scripted(request):
         allow_reuse_address = daemon_threads = True
 
     server = Server(("127.0.0.1", 0), _Scripted)
-    server.scripts, server.seen = [], []
+    server.scripts, server.seen, server.lock = [], [], threading.Lock()
+    server.connections, server.most, server.quit_as_content = 0, 1000, False
     extra = b"250-PIPELINING\r\n" if request.param == "pipelining" else b""
     server.greeting = b"250-me\r\n" + extra + b"250 SIZE 1000000\r\n"
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -402,29 +414,95 @@ def test_what_a_server_says_of_one_mail_does_not_touch_the_next(
     assert second == Receipt("id1")
 
 
-def test_what_stops_one_connection_stops_them_all(scripted):
-    scripted.scripts = [GOOD * 50, ["530 log in first"], GOOD * 50]
-    port = scripted.server_address[1]
-    channel = SmtpChannel(f"smtp://127.0.0.1:{port}?connections=3&encryption=never")
-    mails = [
+def many_mails(count):
+    return [
         SimpleNamespace(
             body=SimpleNamespace(
                 mail=SmtpMail("a@x", f"p{one}@y", f"id{one}", b"Subject: x\r\n\r\n")
             )
         )
-        for one in range(120)
+        for one in range(count)
     ]
-    results = channel.hand_over(mails)
+
+
+def side_by_side(scripted, connections):
+    port = scripted.server_address[1]
+    return SmtpChannel(
+        f"smtp://127.0.0.1:{port}?connections={connections}&encryption=never"
+    )
+
+
+def test_what_stops_one_connection_stops_them_all(scripted):
+    said = threading.Event()
+    # The others get no answer to their first mail before one has refused the log-in.
+    slow = [*GOOD[:3], ("250 taken", said)]
+    scripted.scripts = [
+        slow + GOOD * 50,
+        [("530 log in first", said)],
+        slow + GOOD * 50,
+    ]
+    channel = side_by_side(scripted, 3)
+    results = channel.hand_over(many_mails(120))
     channel.close()
     (stop,) = (one for one in results if isinstance(one, Misconfigured))
     assert stop.reason == "not_sent_auth"
     for place, result in enumerate(results):
         if result is not stop:
             assert result in (Receipt(f"id{place}"), NOT_REACHED)
-    taken = [one for one in results if isinstance(one, Receipt)]
-    # Each with its own answer, and the others ended before they had done all of theirs.
-    assert len(taken) == sum(line.strip() == b"." for line in scripted.seen)
-    assert results.count(NOT_REACHED) >= 39
+    # The two others had forty mails each, and ended soon after.
+    assert 2 <= sum(isinstance(one, Receipt) for one in results) < 40
+    assert not scripted.quit_as_content
+
+
+def test_a_server_that_takes_two_connections_is_used_with_two(scripted, caplog):
+    scripted.most = 2
+    scripted.scripts = [GOOD * 50, GOOD * 50]
+    channel = side_by_side(scripted, 4)
+    for _ in range(3):
+        results = channel.hand_over(many_mails(20))
+        assert results == [Receipt(f"id{one}") for one in range(20)]
+    channel.close()
+    assert scripted.connections == 4  # two stood, two were refused once, then rested
+    assert "takes 2 connections at once, not 4" in caplog.text
+
+
+def test_where_no_connection_stands_the_server_is_busy_and_nothing_is_in_doubt(
+    unused_port,
+):
+    channel = SmtpChannel(f"smtp://127.0.0.1:{unused_port}?connections=3")
+    first, *others = channel.hand_over(many_mails(5))
+    assert isinstance(first, Busy)
+    assert others == [NOT_REACHED] * 4
+
+
+def test_when_handing_over_is_interrupted_no_thread_goes_on(scripted, monkeypatch):
+    """Celery's time limit is raised in the middle of whatever runs."""
+    scripted.scripts = [GOOD * 50, GOOD * 50]
+    channel = side_by_side(scripted, 2)
+
+    class Limit(Exception):
+        pass
+
+    deliver, begun = SmtpClient.deliver, threading.Event()
+
+    def limited(client, mails, stopped):
+        if client is channel._clients[0]:
+            begun.wait(10)
+            raise Limit
+        begun.set()
+        return deliver(client, mails, stopped)
+
+    monkeypatch.setattr(SmtpClient, "deliver", limited)
+    with pytest.raises(Limit):
+        channel.hand_over(many_mails(40))
+    taken = len(scripted.seen)
+    assert all(client._smtp is None for client in channel._clients)
+    monkeypatch.undo()
+    scripted.scripts = [GOOD * 50, GOOD * 50]
+    assert len(scripted.seen) == taken
+    results = channel.hand_over(many_mails(6))
+    channel.close()
+    assert results == [Receipt(f"id{one}") for one in range(6)]
 
 
 def test_a_closed_port_is_busy(unused_port):

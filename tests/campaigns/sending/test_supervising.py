@@ -12,11 +12,11 @@ from campaigns.sending.engine import Role
 from campaigns.sending.supervising import MISCONFIGURED, supervise
 
 
-def works(role):
+def works(role, parent):
     time.sleep(60)
 
 
-def is_deaf(role):
+def is_deaf(role, parent):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(60)
 
@@ -29,10 +29,10 @@ def engine(monkeypatch, tmp_path):
         stops, well = False, None
         mail = events = staticmethod(works)
 
-        def run(self, role):
+        def run(self, role, parent):
             with (tmp_path / role).open("a") as file:
                 file.write(f"{os.getpid()}\n")
-            getattr(self, role)(role)
+            getattr(self, role)(role, parent)
 
         def supervise(self):
             roles = [Role.MAIL, Role.EVENTS]
@@ -83,7 +83,7 @@ def test_a_process_that_was_killed_is_started_again_and_the_other_is_left_alone(
 
 
 def test_a_process_that_ends_at_once_is_started_less_and_less_often(engine):
-    engine.mail = lambda role: os._exit(1)
+    engine.mail = lambda role, parent: os._exit(1)
     engine.begin()
     began = time.monotonic()
     engine.pids("mail", count=6)
@@ -93,7 +93,7 @@ def test_a_process_that_ends_at_once_is_started_less_and_less_often(engine):
 
 
 def test_wrong_settings_end_them_all(engine):
-    engine.events = lambda role: os._exit(MISCONFIGURED)
+    engine.events = lambda role, parent: os._exit(MISCONFIGURED)
     engine.begin()
     engine.end()
     assert engine.well is False
@@ -108,3 +108,26 @@ def test_who_does_not_hear_the_end_is_killed(engine, monkeypatch):
     engine.stops = True
     engine.end()
     assert not alive(deaf)
+
+
+def test_a_process_told_to_end_before_it_listens_ends(engine):
+    """A forked process must not inherit a handler that tells nobody."""
+    kept = {one: signal.getsignal(one) for one in supervising.TO_END}
+    supervising.stop_asked()
+    engine.mail = lambda role, parent: time.sleep(60)
+    try:
+        engine.begin()
+        (pid,) = engine.pids("mail", count=1)
+        os.kill(pid, signal.SIGTERM)
+        assert engine.pids("mail", count=2)[1] != pid
+        assert not alive(pid)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def test_a_process_whose_starter_is_gone_already_ends(monkeypatch):
+    monkeypatch.setattr(supervising, "LOOK_SECONDS", 0.01)
+    stop = threading.Event()
+    supervising.end_with_parent(stop, parent=1 if os.getppid() != 1 else 2)
+    assert stop.wait(10)

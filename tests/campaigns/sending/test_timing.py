@@ -195,6 +195,19 @@ def test_news_that_lay_about_for_hours_waits_for_a_person(
         assert engine.run_once(at=later).accepted == 12
 
 
+def test_stale_news_waits_also_where_the_process_for_mail_is_there_first(
+    people, campaign, settings
+):
+    settings.QUIET_HOURS = None
+    send = prepared(campaign, at=NOON)
+    later = NOON + timedelta(hours=7)
+    roles = (engine.Role.MAIL,)
+    with engine._Engine("mail alone", clock=lambda: later, roles=roles) as alone:
+        assert alone.turn(seconds=10).accepted == 0
+    send.refresh_from_db()
+    assert send.state == "paused"
+
+
 def test_a_send_that_takes_its_time_is_not_stale(people, campaign, lane, settings):
     settings.QUIET_HOURS = None
     send = prepared(campaign, at=NOON)
