@@ -92,8 +92,10 @@ class Eavesdropper:
                     falls_silent.set()
                     self.lost += 1
                 if falls_silent.is_set() and not hears:
-                    return  # both ends are closed: the answer goes to nobody
+                    break  # the answer goes to nobody
                 sink.sendall(said)
+            for end in (source, sink):  # the other thread may wait for it
+                end.shutdown(socket.SHUT_RDWR)
 
 
 class OwnPostgres:
