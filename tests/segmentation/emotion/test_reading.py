@@ -254,8 +254,9 @@ def test_titles_help_to_tell_unhappy_reviews_from_happy_ones():
         auc(values[: len(sample)], positive),
         auc(values[len(sample) :], positive),
     )
-    assert both >= 0.87
-    assert both >= body + 0.03
+    assert both >= 0.9
+    # Of the pairs that bodies alone put in the wrong order a third come right.
+    assert 1 - both <= (1 - body) * 2 / 3
 
 
 @pytest.mark.slow
