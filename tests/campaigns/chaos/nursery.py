@@ -73,7 +73,9 @@ class Child:
         return json.loads(self.out.read_text())
 
     def errors(self) -> str:
-        return self.out.with_suffix(".log").read_text()[-4000:]
+        said = self.out.with_suffix(".log")
+        # One that was forked in this moment has not said anything yet.
+        return said.read_text()[-4000:] if said.exists() else ""
 
 
 class Nursery:
