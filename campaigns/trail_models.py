@@ -51,6 +51,12 @@ class SendAttempt(models.Model):
     def waiting(self) -> int:
         return self.mails - self.accepted - self.refused - self.in_doubt
 
+    @property
+    def words(self) -> str:
+        """What was answered, for a person."""
+        said = self.outcome.replace("_", " ")
+        return f"{said}: {self.detail}" if self.detail else said
+
 
 class SendNote(models.Model):
     """What was done to a send, or to one mail of it, by whom; never changed."""

@@ -1,11 +1,13 @@
 import os
+import random
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from functools import partial
 from io import StringIO
@@ -288,3 +290,41 @@ def test_an_engine_of_three_processes_sends_to_everybody_once(sqlite_shop, start
     assert process.wait(30) == 0
     outbox = list((sqlite_shop.folder / "outbox").rglob("*.eml"))
     assert len(outbox) == 40
+
+
+@pytest.mark.slow
+def test_whichever_of_its_processes_is_killed_nobody_is_lost_or_mailed_twice(
+    sqlite_shop, started
+):
+    chance = random.Random(4)
+    sqlite_shop.due_now()
+    process = started()
+    killed = set()
+    for _ in range(12):
+        found = beats(
+            sqlite_shop, process=process, until=lambda found: set(found) == ROLES
+        )
+        role = chance.choice(sorted(ROLES))
+        with suppress(ProcessLookupError):
+            os.kill(found[role], signal.SIGKILL)
+            killed.add(role)
+        time.sleep(chance.uniform(0.1, 0.6))
+    assert killed == ROLES
+    ends = time.monotonic() + 120
+    states = "SELECT state, count(*) FROM campaigns_message GROUP BY state"
+    while sqlite_shop.execute("SELECT state FROM campaigns_send") != [("sent",)]:
+        assert process.poll() is None
+        assert time.monotonic() < ends, sqlite_shop.execute(states)
+        # What the dead held would be given back in two minutes: now, instead.
+        sqlite_shop.execute(
+            "UPDATE campaigns_batch SET lease_until = datetime('now', '-1 second') "
+            "WHERE lease_until IS NOT NULL"
+        )
+        time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    counts = dict(sqlite_shop.execute(states))
+    assert counts.get("accepted", 0) + counts.get("in_doubt", 0) == 40
+    mails = [one.read_bytes() for one in (sqlite_shop.folder / "outbox").rglob("*.eml")]
+    to = [re.search(rb"(?m)^To: (\S+)", mail)[1] for mail in mails]
+    assert len(to) == len(set(to)) >= counts["accepted"]
