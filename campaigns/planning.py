@@ -45,11 +45,8 @@ if TYPE_CHECKING:
 # A sender that has not been heard of for so long is not running.
 SENDER_SILENT: Final = timedelta(seconds=30)
 # What a process of run_engine does not do that has one role; see sending/engine.py.
-LACKS: Final = {
-    "run_engine mail": {"events", "chores"},
-    "run_engine events": {"mail", "chores"},
-    "run_engine chores": {"mail", "events"},
-}
+PARTS: Final = frozenset({"mail", "events", "chores"})
+LACKS: Final = {f"run_engine {part}": PARTS - {part} for part in PARTS}
 # A look into a mailbox may take longer than half a minute.
 ROLE_SILENT: Final = timedelta(minutes=3)
 # What comes of it when nobody does a part of the work.
@@ -250,7 +247,7 @@ def missing_parts(*, at: datetime) -> list[str]:
     names = set(heard.values_list("role", flat=True))
     if not names:
         return []
-    lacking = set.intersection(*(LACKS.get(name, set()) for name in names))
+    lacking = frozenset.intersection(*(LACKS.get(name, frozenset()) for name in names))
     return [words for part, words in MISSING_WORDS.items() if part in lacking]
 
 

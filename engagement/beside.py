@@ -29,17 +29,16 @@ def install() -> None:
 
 
 def mind_webhooks(at: datetime, until: float) -> int:
-    """Take in what providers have reported, forget what was taken in long ago, and try
-    addresses again that were given up."""
-    done = take_in_open(at=at, until=until) + forget_old_calls(at=at)
-    return done + try_again(at=at)
+    """Take in what providers have reported, and forget what was taken in long ago."""
+    return take_in_open(at=at, until=until) + forget_old_calls(at=at)
 
 
 class _MindHarm:
     """Let the rest of those sends go whose first few fared well; stop sends of which
     too many bounced, complained, or are in doubt; let warm-ups grow after a good day.
 
-    At those that are over it looks now and then: nobody is spared by haste.
+    Now and then it looks at sends that are over, and tries addresses again that were
+    given up: nobody is spared by haste.
     """
 
     def __init__(self) -> None:
@@ -50,6 +49,7 @@ class _MindHarm:
         also_over = monotonic() >= self._over_not_before
         if also_over:
             self._over_not_before = monotonic() + OVER_SECONDS
+            judged += try_again(at=at)
         return judged + stop_what_harms(at=at, until=until, also_over=also_over)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic
 from typing import Final
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from campaigns.models import Canary, Message, Send, SendNote
 from campaigns.sending import canary, limits, trail
@@ -118,10 +118,7 @@ def _fared(one: Canary) -> str:
     """What is wrong with how the first few fared; empty: nothing."""
     messages = Message.objects.filter(pk__in=one.messages)
     few = len(one.messages)
-    came_back = MessageEngagement.objects.filter(message__in=messages).aggregate(
-        bounced=Count("pk", Q(bounced_at__isnull=False)),
-        complained=Count("pk", Q(complained_at__isnull=False)),
-    )
+    came_back = _came_back(MessageEngagement.objects.filter(message__in=messages))
     refused = messages.filter(state=Message.State.FAILED).count()
     doubt = messages.filter(state=Message.State.IN_DOUBT, settled_at=None).count()
     told = "Look at them before you resume it: all the others then go."
@@ -134,6 +131,14 @@ def _fared(one: Canary) -> str:
     if doubt > max(DOUBT_MOST * few, CANARY_LEAST):
         return f"{doubt} are in doubt. {told}"
     return ""
+
+
+def _came_back(found: QuerySet[MessageEngagement]) -> dict[str, int]:
+    """How many of these bounced, and how many complained."""
+    return found.aggregate(
+        bounced=Count("pk", Q(bounced_at__isnull=False)),
+        complained=Count("pk", Q(complained_at__isnull=False)),
+    )
 
 
 def stop_what_harms(
@@ -199,13 +204,10 @@ def _day_of_mail(day: date) -> limits.DayOfMail:
             send=send_id, handed_over_at__gte=begin, handed_over_at__lt=end
         )
         refused = left.filter(state=Message.State.FAILED, reason__in=REFUSED_ADDRESSES)
-        found = left.filter(state=Message.State.ACCEPTED).aggregate(
-            mails=Count("pk"),
-            bounced=Count("pk", Q(engagement__bounced_at__isnull=False)),
-            complained=Count("pk", Q(engagement__complained_at__isnull=False)),
-        )
+        accepted = left.filter(state=Message.State.ACCEPTED)
+        found = _came_back(MessageEngagement.objects.filter(message__in=accepted))
         nobody = refused.count()
-        mails += found["mails"] + nobody
+        mails += accepted.count() + nobody
         bounced += found["bounced"] + nobody
         complained += found["complained"]
     because = ""
@@ -227,11 +229,10 @@ def harm_of(send: Send) -> Harm:
     ids = list(outcomes.values_list("pk", flat=True)[:LOOKED_AT])
     if not ids:
         return Harm()
-    came_back = MessageEngagement.objects.filter(
-        message__in=accepted, message__gte=ids[0], message__lte=ids[-1]
-    ).aggregate(
-        bounced=Count("pk", Q(bounced_at__isnull=False)),
-        complained=Count("pk", Q(complained_at__isnull=False)),
+    came_back = _came_back(
+        MessageEngagement.objects.filter(
+            message__in=accepted, message__gte=ids[0], message__lte=ids[-1]
+        )
     )
     came_back["bounced"] += refused.filter(pk__gte=ids[0], pk__lte=ids[-1]).count()
     doubt = left.filter(state=Message.State.IN_DOUBT, settled_at=None).count()

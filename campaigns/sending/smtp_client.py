@@ -171,14 +171,10 @@ class SmtpClient:
             self.close()
         return self._open()
 
-    def abandon(self) -> None:
-        """Hang up without a word: somebody may be in the middle of a mail."""
-        self._abandon()
-
     def _end(self, announced: bool) -> None:
         # Where the next envelope is out the server would take QUIT for its mail.
         if announced:
-            self._abandon()
+            self.abandon()
         else:
             self.close()
 
@@ -202,15 +198,16 @@ class SmtpClient:
             try:
                 return self._transact(mail, following, announced and not fresh)
             except _Dropped:
-                self._abandon()
+                self.abandon()
             except (smtplib.SMTPException, OSError):
-                self._abandon()
+                self.abandon()
                 if self._dot_sent:
                     detail = "the connection ended before the server answered"
                     return InDoubt("in_doubt", detail), False
         return Busy("not_sent_net", "the server keeps ending the connection"), False
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Hang up without a word: somebody may be in the middle of a mail."""
         smtp, self._smtp = self._smtp, None
         self._mails = 0
         if smtp is not None:

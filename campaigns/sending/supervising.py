@@ -148,7 +148,8 @@ def _looked_after(child: _Child, run: Runs) -> bool:
         return False
     if now - child.began >= WELL_AFTER_SECONDS:
         child.failures = 0
-    rest = min(FIRST_REST_SECONDS * 2.0**child.failures, LONGEST_REST_SECONDS)
+    # No more doublings than matter: in some hours there would be too many for a float.
+    rest = min(FIRST_REST_SECONDS * 2 ** min(child.failures, 10), LONGEST_REST_SECONDS)
     child.failures += 1
     child.rests_until = now + rest
     ended = f"by signal {-code}" if code < 0 else f"with {code}"

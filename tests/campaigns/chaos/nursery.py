@@ -78,6 +78,15 @@ class Child:
         return said.read_text()[-4000:] if said.exists() else ""
 
 
+def alive(pid: int) -> bool:
+    """Is there a process of this number?"""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Nursery:
     """The one process, and a folder for what its children write."""
 

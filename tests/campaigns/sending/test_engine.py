@@ -22,6 +22,7 @@ from django.utils import timezone
 from campaigns.models import EngineNode, Message, Send
 from campaigns.sending import engine
 from campaigns.services import pause_send, resume_send, schedule_send
+from tests.campaigns.chaos.nursery import alive
 
 pytestmark = pytest.mark.django_db
 
@@ -203,14 +204,6 @@ def beats(shop, *, until, process):
             if until(found):
                 return found
             time.sleep(0.1)
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def gone(pids):

@@ -10,6 +10,7 @@ import pytest
 from campaigns.sending import supervising
 from campaigns.sending.engine import Role
 from campaigns.sending.supervising import MISCONFIGURED, supervise
+from tests.campaigns.chaos.nursery import alive
 
 
 def works(role, parent):
@@ -60,14 +61,6 @@ def engine(monkeypatch, tmp_path):
         thread.join(20)
     assert not any(map(alive, found.pids("mail", count=0)))
     assert not any(map(alive, found.pids("events", count=0)))
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_process_that_was_killed_is_started_again_and_the_other_is_left_alone(engine):
