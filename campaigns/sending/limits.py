@@ -33,7 +33,13 @@ Held = tuple[int, ...]
 # Fewer mails a minute say nothing of how fast the provider was fed.
 LEARNED_LEAST: Final = 10
 LEARN_FROM: Final = timedelta(minutes=1)
-LEFT: Final = (Message.State.ACCEPTED, Message.State.FAILED, Message.State.IN_DOUBT)
+# Of these nobody can say that they did not leave.
+LEFT: Final = (
+    Message.State.ACCEPTED,
+    Message.State.FAILED,
+    Message.State.IN_DOUBT,
+    Message.State.HANDING_OVER,
+)
 
 
 class DayOfMail(NamedTuple):

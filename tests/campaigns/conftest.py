@@ -4,6 +4,7 @@ import importlib.util
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -14,10 +15,26 @@ import pytest
 from campaigns.sending.channels import NOT_REACHED, STOPS, Outgoing, Receipt, Result
 from campaigns.sending.channels.anymail import AnymailChannel
 from campaigns.sending.protocol import Lane
+from tests.campaigns.chaos.inside import Inside
+from tests.campaigns.chaos.invariants import LOOKED, Ledger, Sums, check
+from tests.campaigns.chaos.loopback import Taken
 from tests.campaigns.chaos.nursery import Nursery
 from tests.campaigns.chaos.shops import Shop, fresh_postgres
+from tests.matrix import looked_at
 
 HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test of the failure matrix that sends looks at I1 to I7, or fails."""
+    before = LOOKED["at rest"]
+    yield
+    if item.nodeid.partition("[")[0] in looked_at() and LOOKED["at rest"] == before:
+        pytest.fail(
+            "docs/failure_matrix.md says that this test sends: I1 to I7 are to be "
+            "looked at when everything is at rest, and were not."
+        )
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +103,7 @@ class TellingChannel:
         self.group_size = group_size
         self.answers: dict[str, Result] = {}
         self.ledger: list[str] = []
+        self.taken: list[Taken] = []
         self.groups: list[int] = []
         self.before: Callable[[Sequence[Outgoing]], None] = lambda mails: None
         self._writes = AnymailChannel("outbox", "anymail.backends.test.EmailBackend")
@@ -99,6 +117,9 @@ class TellingChannel:
             result = self.answers.get(mail.address, Receipt(f"id-{mail.public_id}"))
             if isinstance(result, Receipt):
                 self.ledger.append(mail.address)
+                if mail.public_id:  # not one that asks, which is nobody's
+                    known = (mail.public_id, mail.address)
+                    self.taken.append(Taken(time.time(), *known, "", ""))
             results.append(result)
             if isinstance(result, STOPS):
                 break
@@ -116,6 +137,16 @@ def channel() -> TellingChannel:
 @pytest.fixture
 def lane(channel: TellingChannel) -> Lane:
     return Lane("bulk", channel, "test")
+
+
+@pytest.fixture
+def invariants(world: ModuleType) -> Callable[..., Sums]:
+    """I1 to I7 of what this process has sent, against who has taken it."""
+
+    def invariants(ledger: Ledger, **how: Any) -> Sums:
+        return check(Inside(world), ledger, at_rest=True, **how)
+
+    return invariants
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import pytest
 from kombu import Connection
 
 from tests.campaigns.chaos.cluster import Cluster
+from tests.campaigns.chaos.inside import Outbox
+from tests.campaigns.chaos.invariants import check
 from tests.campaigns.chaos.loopback import Provider
 
 CUSTOMERS = "40"
@@ -69,6 +71,8 @@ def test_workers_send_what_run_engine_sends(cluster, sqlite_shop):
     assert by_workers["audience"] == alone["audience"] == int(CUSTOMERS)
     assert len(by_workers["outbox"]) == len(alone["outbox"]) == int(CUSTOMERS)
     assert cluster.shop.run("who") == sqlite_shop.run("who")
+    for one in (cluster.shop, sqlite_shop):
+        check(one, Outbox(one.folder / "outbox"), at_rest=True)
 
 
 def test_a_worker_killed_in_the_middle_mails_nobody_twice(cluster):

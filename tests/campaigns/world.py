@@ -213,20 +213,48 @@ def _work() -> None:
     run_forever(stop)
 
 
-def _progress() -> dict[str, Any]:
-    """The numbers that a marketer is shown."""
+def _bound() -> None:
+    """A shop with limits and a cap that hold nobody up, and are counted all the same;
+    by the day, so that no window ends meanwhile."""
+    from campaigns.models import Campaign, FrequencyCap, RateLimit
+
+    for provider in ("outbox", "mailgun", "postmark", "resend"):
+        for more in ({}, {"mailboxes": "rest"}, {"campaign": Campaign.objects.get()}):
+            RateLimit.objects.create(
+                provider=provider, window="day", most=1_000_000, **more
+            )
+    FrequencyCap.objects.create(most=4, days=7)
+
+
+def _counted() -> dict[str, dict[str, int]]:
+    """Large sends under way, counted again: {send: {state: messages}}."""
+    from campaigns.models import SendCount
+    from campaigns.under_way import UNDER_WAY, count_under_way
+
+    last = SendCount.objects.latest("counted_at").counted_at
+    count_under_way(at=last + timedelta(days=1))
+    kept = SendCount.objects.filter(send__state__in=UNDER_WAY)
+    return {str(one.send_id): one.states for one in kept}
+
+
+def _progress() -> dict[str, dict[str, Any]]:
+    """The numbers that a marketer is shown, by send."""
     from django.utils import timezone
 
     from campaigns.models import Send
     from campaigns.services import send_progress
 
-    shown = send_progress(Send.objects.get(), at=timezone.now())
+    names = (
+        "audience", "accepted", "handing_over", "in_doubt", "not_sent", "waiting",
+    )  # fmt: skip
+    shown = {
+        str(send.pk): send_progress(send, at=timezone.now())
+        for send in Send.objects.all()
+    }
     return {
-        name: getattr(shown, name)
-        for name in (
-            "audience", "accepted", "handing_over", "in_doubt", "not_sent", "waiting",
-        )
-    }  # fmt: skip
+        send: {name: getattr(said, name) for name in names}
+        for send, said in shown.items()
+    }
 
 
 def _decide(what: str) -> str:
@@ -325,6 +353,8 @@ COMMANDS = {
     "who": _who,
     "state": _state,
     "work": _work,
+    "bound": _bound,
+    "counted": _counted,
     "progress": _progress,
     "decide": _decide,
     "unsubscribe": lambda count, seed, seconds: _unsubscribe(

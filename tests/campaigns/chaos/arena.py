@@ -43,6 +43,8 @@ class Arena:
         self.env |= shortened(**set_)
         self.workers: list[Child] = []
         self.said_no: list[SaidNo] = []
+        # Nobody died, and nobody lost the database with a batch in hand.
+        self.calm = True
         self.pauses: list[str] = []
 
     def work(self, count: int = 1, **env: str) -> list[Child]:
@@ -55,6 +57,7 @@ class Arena:
         return self.shop.run(*arguments, **self.env, **env)
 
     def kill(self, worker: Child) -> None:
+        self.calm = False
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         self.workers.remove(worker)
@@ -74,6 +77,7 @@ class Arena:
             self.provider,
             said_no=self.said_no,
             group_seconds=self.group_seconds,
+            calm=self.calm,
             **how,
         )
 

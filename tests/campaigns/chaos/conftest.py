@@ -27,6 +27,7 @@ def _crowd_sqlite(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) ->
     folder = tmp_path_factory.mktemp("crowd")
     shop = Shop(nursery, folder, f"sqlite:///{folder / 'shop.sqlite3'}")
     shop.run("build", str(PEOPLE), **shortened())
+    shop.run("bound")
     return shop
 
 
@@ -37,12 +38,14 @@ def _crowd_postgres(
     with fresh_postgres() as url:
         shop = Shop(nursery, tmp_path_factory.mktemp("crowd"), url)
         shop.run("build", str(PEOPLE), **shortened())
+        shop.run("bound")
         yield shop
 
 
 @pytest.fixture
 def crowd_sqlite(_crowd_sqlite: Shop, tmp_path: Path) -> Shop:
-    """Two hundred customers and a send that is not due yet."""
+    """Two hundred customers, a send that is not due yet, and limits and a cap that
+    count everybody."""
     folder = tmp_path / "crowd"
     shutil.copytree(_crowd_sqlite.folder, folder)
     url = f"sqlite:///{folder / 'shop.sqlite3'}"

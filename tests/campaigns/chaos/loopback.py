@@ -124,6 +124,10 @@ class Provider:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
+    def taken(self) -> list[Taken]:
+        return self.ledger
+
+    @property
     def closed(self) -> bool:
         return self._server is None
 

@@ -149,6 +149,7 @@ def _run(kept: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
     provider.keep_content = False
     shop = Shop(nursery, folder, url)
     shop.start("build", str(options.customers), **shortened(**BATCH)).answer(3600)
+    shop.run("bound")
     shop.due_now()
     arena = Arena(shop, provider, **BATCH)
     # Who is frozen with a call in hand makes it when they go on.

@@ -26,6 +26,7 @@ CUT = (
 def test_a_connection_that_is_cut_sends_nothing_without_intent_and_doubts_what_it_may(
     postgres_shop, arena_of, provider, point
 ):
+    postgres_shop.run("bound")
     arena = arena_of(postgres_shop)
     [worker] = arena.work(
         ATTUNE_CRASH_AT=point, ATTUNE_CRASH_BY="SIGSTOP", ATTUNE_CRASH_TESTS="yes"
@@ -33,6 +34,7 @@ def test_a_connection_that_is_cut_sends_nothing_without_intent_and_doubts_what_i
     arena.wait_until(lambda _: worker.stopped())
     taken = len(provider.ledger)
     assert taken == (point in TAKEN_FIRST)
+    arena.calm = False
     arena.shop.execute(CUT)
     worker.send_signal(signal.SIGCONT)
     arena.wait_until(lambda sums: sums.send == "sent")
@@ -45,6 +47,7 @@ def test_a_connection_that_is_cut_sends_nothing_without_intent_and_doubts_what_i
 @pytest.mark.postgres
 def test_connections_cut_again_and_again_lose_nobody(arena_postgres):
     arena, chance = arena_postgres, random.Random(6)
+    arena.calm = False
     workers = arena.work(3)
     for _ in range(30):
         time.sleep(chance.uniform(0.02, 0.2))
@@ -60,6 +63,7 @@ def test_where_nobody_knows_whether_a_commit_holds_nobody_is_lost_or_mailed_twic
     arena_postgres,
 ):
     arena = arena_postgres
+    arena.calm = False
     url = urlsplit(arena.shop.database_url)
     between = Eavesdropper(url.port, share=0.1, seed=6)
     there = url._replace(netloc=f"{url.username}@{url.hostname}:{between.port}")
@@ -82,7 +86,9 @@ def test_a_server_that_restarts_in_the_middle_is_waited_for(
     with OwnPostgres() as server, fresh_postgres(server=server.url) as url:
         shop = Shop(nursery, tmp_path, url)
         shop.run("build", "60", **shortened())
+        shop.run("bound")
         arena = arena_of(shop)
+        arena.calm = False
         workers = arena.work(2)
         arena.until_mailed(15)
         server.stop(how)
@@ -99,6 +105,7 @@ def test_a_file_that_somebody_else_writes_for_long_is_waited_for(
 ):
     """The sixty seconds and the patience of a connection, both shortened."""
     arena = arena_sqlite
+    arena.calm = False
     [worker] = arena.work(WORLD_SQLITE="timeout=0.3")
     arena.until_mailed(20)
     path = arena.shop.database_url.removeprefix("sqlite:///")
@@ -121,6 +128,7 @@ def test_a_disk_that_is_full_sends_nothing_and_goes_on_when_there_is_room(
     arena_sqlite, provider, mailed
 ):
     arena = arena_sqlite
+    arena.calm = False
     if mailed:
         arena.work()
         arena.until_mailed(mailed)

@@ -31,20 +31,14 @@ def arena(shop, arena_of):
     return arena_of(shop)
 
 
-@pytest.fixture
-def arena_sqlite(sqlite_shop, arena_of):
-    return arena_of(sqlite_shop)
-
-
 def first(count, mode):
     return lambda number, address: mode if number < count else "ok"
 
 
 @pytest.mark.parametrize("mode", DOUBTFUL)
 def test_what_is_no_clear_answer_is_in_doubt_and_never_asked_for_again(
-    arena_sqlite, provider, mode
+    arena, provider, mode
 ):
-    arena = arena_sqlite
     provider.mode = first(FEW, mode)
     arena.work(2)
     sums = arena.finish()
@@ -112,9 +106,8 @@ def test_addresses_that_are_refused_fail_alone(arena, provider):
 
 @pytest.mark.parametrize("order", ["sorted", "doubled", "reversed", "shuffled"])
 def test_reports_that_come_late_settle_every_doubt_about_what_was_taken(
-    arena_sqlite, provider, order, tmp_path
+    arena, provider, order, tmp_path
 ):
-    arena = arena_sqlite
     provider.mode = lambda number, address: "cut" if number % 10 == 0 else "ok"
     arena.work(2)
     assert arena.finish().messages["in_doubt"]

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +15,7 @@ from campaigns.content.designs import SharedBlocks, Words, load_design
 from campaigns.content.headers import SenderFacts
 from campaigns.content.links import Links
 from campaigns.content.render import CompiledVariant, RecipientContext, compile_variant
+from tests.campaigns.chaos.loopback import Taken
 
 OPTIONS = {
     "brevo": {"BREVO_API_KEY": "k"},
@@ -35,6 +37,8 @@ class Delivered:
     text: str
     headers: dict[str, str]
     public_id: str
+    # Unix time.
+    at: float = field(default_factory=time.time)
 
 
 def _mailgun(request: Any, filling: Any) -> list[Delivered]:
@@ -254,6 +258,15 @@ class FakeProvider:
             return 400, {"message": "bad address"}, {}
         self.ledger += [one for one in mails if one.address not in refused]
         return *taken(self.name, mails, refused), {}
+
+    @property
+    def taken(self) -> list[Taken]:
+        """Its ledger, as the invariants read one."""
+        return [
+            Taken(one.at, int(one.public_id), one.address, one.subject, one.text)
+            for one in self.ledger
+            if one.public_id != "0"  # one that asks, which is nobody's
+        ]
 
     @property
     def sizes(self) -> list[int]:

@@ -20,6 +20,7 @@ from campaigns.sending.breaker import (
 from campaigns.sending.channels import Busy, InDoubt, Receipt, channel_for
 from campaigns.sending.protocol import Lane, deliver_next_batch
 from campaigns.services import send_progress
+from tests.campaigns.chaos.loopback import Taken
 
 pytestmark = pytest.mark.django_db
 
@@ -137,7 +138,9 @@ def test_whoever_dies_while_asking_leaves_the_question_to_another(
     assert states(send) == {"in_doubt": 2, "accepted": 10}
 
 
-def test_with_a_seed_address_no_customer_s_mail_asks(send, lane, channel, at):
+def test_with_a_seed_address_no_customer_s_mail_asks(
+    send, lane, channel, at, invariants
+):
     channel.answers = everybody(DOUBT)
     deliver_all(lane, at)
     Breaker.objects.update(seed_address="seed@shop.example")
@@ -152,6 +155,7 @@ def test_with_a_seed_address_no_customer_s_mail_asks(send, lane, channel, at):
     assert bodies[0].to == ["seed@shop.example"]
     assert "Name" not in bodies[0].body
     assert states(send) == {"in_doubt": 1, "accepted": 11}
+    assert invariants(channel).taken == 11
 
 
 def test_a_provider_not_reached_three_times_in_a_row_opens_it_without_doubt(
@@ -230,6 +234,11 @@ class _Storm(BaseHTTPRequestHandler):
         storms = self.server.storms
         code = (500, 502, 504)[number % 3] if storms else 201
         many = len(asked.get("messageVersions", ()))
+        for one in () if storms else asked.get("messageVersions", [{}]):
+            mail = {**asked, **one}
+            known = json.loads(mail["headers"]["X-Mailin-custom"])["d"]
+            to = mail["to"][0]["email"]
+            self.server.taken.append(Taken(time.time(), int(known), to, "", ""))
         ids = [f"<b{n}@brevo>" for n in range(many)]
         said = {"messageIds": ids} if many else {"messageId": "<b1@brevo>"}
         content = json.dumps(said).encode()
@@ -248,7 +257,8 @@ class _Storm(BaseHTTPRequestHandler):
 def storm(settings):
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Storm)
     server.daemon_threads = True
-    server.number, server.storms, server.answered = count(), True, []
+    server.number, server.storms = count(), True
+    server.answered, server.taken = [], []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     settings.PROVIDER = "brevo"
     settings.ANYMAIL = {
@@ -263,7 +273,7 @@ def storm(settings):
 @pytest.mark.parametrize("in_a_call", [1, 5])
 @pytest.mark.django_db(transaction=True)
 def test_in_a_storm_no_more_mails_are_in_doubt_than_two_workers_had_under_way(
-    world, campaign, at, at_once, storm, settings, in_a_call
+    world, campaign, at, at_once, storm, settings, in_a_call, invariants
 ):
     settings.MAILS_PER_CALL = in_a_call
     world.add_customers(60)
@@ -283,3 +293,4 @@ def test_in_a_storm_no_more_mails_are_in_doubt_than_two_workers_had_under_way(
     later = at + timedelta(minutes=5)
     deliver_all(Lane("bulk", channel_for("brevo")), later)
     assert states(send) == {"in_doubt": asked, "accepted": 60 - asked}
+    assert invariants(storm).taken == 60 - asked

@@ -5,6 +5,8 @@ import pytest
 
 from campaigns.models import Batch
 from campaigns.sending.claims import claim
+from tests.campaigns.chaos.inside import Outbox
+from tests.campaigns.chaos.invariants import check
 
 LEASE = timedelta(minutes=2)
 
@@ -74,3 +76,5 @@ def test_processes_side_by_side_never_claim_the_same_batch(shop, pieces, claimer
     taken = [one.answer()["taken"] for one in workers]
     together = list(chain.from_iterable(taken))
     assert len(together) == len(set(together)) == pieces
+    sums = check(shop, Outbox(shop.folder / "outbox"), at_rest=True)
+    assert (sums.taken, sums.messages) == (0, {"waiting": 40})

@@ -16,6 +16,8 @@ from campaigns.errors import AnotherInstance, CannotAdopt, CannotSchedule
 from campaigns.models import Adoption, EngineNode, Instance, Send
 from campaigns.sending import engine, instance
 from campaigns.services import launch_send, schedule_send, send_progress
+from tests.campaigns.chaos.inside import Outbox
+from tests.campaigns.chaos.invariants import check
 from tests.campaigns.chaos.shops import Shop, fresh_postgres
 
 HOUR = timedelta(hours=1)
@@ -47,7 +49,7 @@ def test_the_first_who_sends_makes_the_database_theirs(deployment, at):
 @pytest.mark.django_db
 @pytest.mark.parametrize("copy", ["database", "folder", "another deployment's"])
 def test_from_a_copy_nothing_is_sent_and_everybody_says_so(
-    deployment, world, campaign, at, admin_client, caplog, copy
+    deployment, world, campaign, at, admin_client, caplog, copy, invariants, settings
 ):
     world.add_customers(3)
     send = schedule_send(campaign, scheduled_at=at, at=at)
@@ -73,6 +75,7 @@ def test_from_a_copy_nothing_is_sent_and_everybody_says_so(
     home = admin_client.get(reverse("admin:index")).content.decode()
     assert "This database is a copy" in home
     assert Send.objects.get().state == "scheduled"
+    assert invariants(Outbox(settings.OUTBOX_DIR)).taken == 0
     assert not EngineNode.objects.exists()
 
 
@@ -130,6 +133,7 @@ def test_a_copy_on_another_machine_leaves_everybody_alone(shop, tmp_path):
         with fresh_postgres(like=shop.database_url) as url:
             assert sends_nothing(Shop(shop.nursery, folder, url))
     assert shop.run("engine")["accepted"] > 0
+    assert check(shop, Outbox(shop.folder / "outbox"), at_rest=True).taken > 0
 
 
 def sends_nothing(copy: Shop) -> bool:
@@ -137,4 +141,4 @@ def sends_nothing(copy: Shop) -> bool:
         child = copy.start(command)
         assert child.wait() == 1
         assert "the database belongs to the instance" in child.errors()
-    return copy.run("state")["outbox"] == []
+    return check(copy, Outbox(copy.folder / "outbox"), at_rest=True).taken == 0

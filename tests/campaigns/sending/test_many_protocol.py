@@ -8,6 +8,7 @@ import pytest
 from campaigns.models import Batch
 from campaigns.sending import ledger
 from campaigns.sending.channels import batch_size_of
+from campaigns.sending.channels.calls import CALLS
 from campaigns.sending.channels.many import BATCH_SIZE, MOST_CALLS
 from campaigns.sending.protocol import Lane, deliver_next_batch
 from customers.models import Customer
@@ -62,7 +63,7 @@ def test_who_said_no_since_is_in_no_call(send, lane_of, fake, at):
 
 @pytest.mark.parametrize("name", ["mailgun", "brevo"])
 def test_a_poisoned_address_fails_alone_and_the_others_are_mailed_once(
-    send, lane_of, fake, at, name
+    send, lane_of, fake, at, name, invariants
 ):
     """F19."""
     fake.poisoned = {"person7@example.com"}
@@ -70,6 +71,34 @@ def test_a_poisoned_address_fails_alone_and_the_others_are_mailed_once(
     assert states(send) == {"accepted": PEOPLE - 1, "failed": 1}
     assert len(addresses(fake)) == len(set(addresses(fake))) == PEOPLE - 1
     assert send.messages.get(state="failed").reason == "not_sent_bad"
+    assert invariants(fake).taken == PEOPLE - 1
+
+
+@pytest.mark.parametrize("name", list(CALLS))
+def test_a_send_to_one_leaves_as_one_to_many_does(
+    send_to, lane_of, fake, at, name, invariants
+):
+    """F22: a call of one has another form with most of them."""
+    send = send_to(1)
+    deliver_next_batch(lane_of(name), now=at)
+    assert states(send) == {"accepted": 1}
+    assert fake.sizes == [1]
+    [mail] = fake.ledger
+    assert mail.public_id == str(send.messages.get().public_id)
+    assert mail.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert invariants(fake).taken == 1
+
+
+@pytest.mark.parametrize("name", ["postmark", "mailjet"])
+def test_when_everybody_is_refused_each_is_told_why_and_nobody_waits(
+    send_to, lane_of, fake, at, name, invariants
+):
+    """F21: the answers stand in what Anymail raises."""
+    send = send_to(3)
+    fake.poisoned = {f"person{number}@example.com" for number in range(3)}
+    deliver_next_batch(lane_of(name), now=at)
+    assert states(send) == {"failed": 3}
+    assert invariants(fake).taken == 0
 
 
 @pytest.mark.parametrize("name", ["mailgun", "postmark"])

@@ -1,5 +1,6 @@
 """A call in doubt is repeated under its key: sending.md 7.2, F2, F3, F15, F29."""
 
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from campaigns.sending.protocol import Lane, deliver_next_batch
 from campaigns.sending.repeating import MOST_TRIES, repeat_next
 from campaigns.services import confirm_accepted, pause_send, resume_send
 from customers.services import suppress
+from tests.campaigns.chaos.invariants import SaidNo
 
 pytestmark = pytest.mark.django_db
 PEOPLE = 8
@@ -66,7 +68,7 @@ def dies(lane, *, after_the_call):
     ("name", "cut"), [("resend", "reset"), ("resend", FAILS), ("brevo", FAILS)]
 )
 def test_a_call_in_doubt_is_repeated_byte_for_byte_and_everybody_is_mailed_once(
-    send, lane_of, fake, at, name, cut
+    send, lane_of, fake, at, name, cut, invariants
 ):
     fake.script = [cut]
     lane = lane_of(name)
@@ -82,6 +84,7 @@ def test_a_call_in_doubt_is_repeated_byte_for_byte_and_everybody_is_mailed_once(
     assert Batch.objects.get().state == "done"
     assert not KeptCall.objects.exists()
     assert all(send.messages.values_list("provider_message_id", flat=True))
+    assert invariants(fake).taken == PEOPLE
 
 
 def test_a_provider_that_only_says_that_it_knows_the_key_leaves_the_doubt_to_reports(
@@ -98,17 +101,21 @@ def test_a_provider_that_only_says_that_it_knows_the_key_leaves_the_doubt_to_rep
 
 
 @BOTH
-def test_when_somebody_in_it_says_no_it_is_not_repeated(send, lane_of, fake, at, name):
+def test_when_somebody_in_it_says_no_it_is_not_repeated(
+    send, lane_of, fake, at, name, invariants
+):
     """F29."""
     fake.script = [FAILS]
     lane = lane_of(name)
     deliver_next_batch(lane, now=at)
     suppress("person3@example.com", reason="unsubscribed", at=at)
+    said_no = SaidNo("person3@example.com", time.time(), waited=True)
     assert repeat_next(lane, now=at + MINUTE)
     assert len(fake.requests) == 1
     assert states(send) == {"in_doubt": PEOPLE}
     assert "must not be mailed" in send.messages.first().detail
     assert not KeptCall.objects.exists()
+    assert invariants(fake, said_no=[said_no]).taken == 0
 
 
 @BOTH
@@ -169,7 +176,7 @@ def test_of_a_call_that_was_halved_only_the_half_in_doubt_is_repeated(
     assert once(fake) == PEOPLE
 
 
-def test_a_lease_that_was_lost_lets_no_call_leave(send, lane_of, fake, at):
+def test_a_lease_that_was_lost_lets_no_call_leave(send, lane_of, fake, at, invariants):
     """F12: whoever stood still between the gate and its bytes."""
     lane = lane_of("resend")
     entries = lane.channel._call.entries
@@ -182,6 +189,7 @@ def test_a_lease_that_was_lost_lets_no_call_leave(send, lane_of, fake, at):
     assert deliver_next_batch(lane, now=at).stopped == "lost_lease"
     assert fake.requests == []
     assert states(send) == {"waiting": PEOPLE}
+    assert invariants(fake, calm=False).taken == 0
 
 
 def test_while_a_send_is_paused_it_waits(send, lane_of, fake, at, admin_user):

@@ -26,6 +26,7 @@ from campaigns.services import (
     send_progress,
 )
 from customers.models import Customer
+from tests.campaigns.chaos.inside import Outbox
 
 pytestmark = pytest.mark.django_db
 
@@ -181,7 +182,7 @@ def test_an_end_before_the_beginning_is_refused(campaign, world):
 
 @pytest.mark.parametrize(("hours", "stops"), [(5.9, False), (6.1, True)])
 def test_news_that_lay_about_for_hours_waits_for_a_person(
-    people, campaign, settings, hours, stops
+    people, campaign, settings, hours, stops, invariants
 ):
     settings.QUIET_HOURS = None
     send = prepared(campaign, at=NOON)
@@ -193,6 +194,7 @@ def test_news_that_lay_about_for_hours_waits_for_a_person(
         assert "no sender was running" in send.state_reason
         resume_send(send, at=later)
         assert engine.run_once(at=later).accepted == 12
+    assert invariants(Outbox(settings.OUTBOX_DIR)).taken == 12
 
 
 def test_stale_news_waits_also_where_the_process_for_mail_is_there_first(
