@@ -12,7 +12,7 @@ from tests.campaigns.chaos.shops import KEYED
 
 KILLS = 30
 POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
-# Twenty seeds on each database; with keys ten, of some ten seconds each.
+# Twenty seeds on each database; with keys ten, of some seven seconds each.
 SEEDS = [
     pytest.param(*database.values, seed, marks=database.marks)
     for seed in range(20)
