@@ -224,6 +224,7 @@ class CampaignForm(forms.ModelForm):
             "local_time",
             "at_night",
             "expires_at",
+            "if_in_doubt",
         ]
         widgets = {
             "name": UnfoldAdminTextInputWidget,
@@ -234,12 +235,14 @@ class CampaignForm(forms.ModelForm):
             "neutral_share": UnfoldAdminTextInputWidget,
             "local_time": UnfoldBooleanSwitchWidget,
             "at_night": UnfoldBooleanSwitchWidget,
+            "if_in_doubt": UnfoldAdminSelectWidget,
         }
         labels = {
             "audience_rule": "Only those who match",
             "exclusion_rule": "Never those who match",
             "local_time": "By each customer's own clock",
             "at_night": "At night, too",
+            "if_in_doubt": "If a mail is in doubt",
         }
         help_texts = {
             "audience_rule": "A rule that narrows the chosen segments down.",
@@ -251,6 +254,11 @@ class CampaignForm(forms.ModelForm):
             "where they live. Off means one moment for all.",
             "at_night": "Off means that whoever sleeps gets a promotion when the night "
             "is over. Mails about an order come at any hour.",
+            "if_in_doubt": "When it was handed over and nobody knows if it was taken. "
+            "Leave it: only reports or you settle it. Ask again under its key: where "
+            "the provider knows a call by its key, nobody is mailed twice; else it is "
+            "left. Send again: after half an hour, once; somebody may get it twice, so "
+            "it is for service notices only.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -268,6 +276,11 @@ class CampaignForm(forms.ModelForm):
                 Q(removed_at__isnull=True) | chosen
             )
             rule.empty_label = "no rule"
+        # Who does not say keeps what is.
+        self.fields["if_in_doubt"].required = False
+
+    def clean_if_in_doubt(self) -> str:
+        return self.cleaned_data["if_in_doubt"] or self.instance.if_in_doubt
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data

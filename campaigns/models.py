@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.canary_models import Canary as Canary
 from campaigns.content.designs import TONES
+from campaigns.doubt_models import SecondTry as SecondTry
 from campaigns.frequency_models import FrequencyCap as FrequencyCap
 from campaigns.frequency_models import FrequencyReservation as FrequencyReservation
 from campaigns.instance_models import Adoption as Adoption
@@ -112,8 +114,21 @@ class Variant(models.Model):
         return f"{self.template} ({self.get_tone_display()})"
 
 
+AGAIN_IS_FOR_NOTICES: Final = (
+    "“Send again” is for service notices only, since somebody may get it twice; the "
+    "template “%s” is a promotion. Leave it, or ask again under its key."
+)
+
+
 class Campaign(models.Model):
     """What a marketer plans: a template, an audience, a time, rules."""
+
+    class IfInDoubt(models.TextChoices):
+        """What is done by itself about a mail that is in doubt."""
+
+        LEAVE = "leave", _("leave it")
+        ASK = "ask", _("ask again under its key")
+        AGAIN = "again", _("send again")
 
     name = models.CharField(max_length=120)
     template = models.ForeignKey(EmailTemplate, on_delete=models.PROTECT)
@@ -135,6 +150,9 @@ class Campaign(models.Model):
     at_night = models.BooleanField(default=False)
     # Whoever would get it later gets nothing: what it offers has ended.
     expires_at = models.DateTimeField(null=True, blank=True)
+    if_in_doubt = models.CharField(
+        max_length=10, choices=IfInDoubt, default=IfInDoubt.ASK
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
@@ -145,6 +163,17 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if self.template_id is not None and self.again_refused:
+            raise ValidationError({"if_in_doubt": AGAIN_IS_FOR_NOTICES % self.template})
+
+    @property
+    def again_refused(self) -> bool:
+        """Only what somebody has bought or asked for may come twice rather than not at
+        all."""
+        again = self.if_in_doubt == self.IfInDoubt.AGAIN
+        return again and self.template.purpose != EmailTemplate.Purpose.SERVICE
 
 
 class AudienceCount(models.Model):
@@ -202,7 +231,8 @@ class Send(models.Model):
     run = models.ForeignKey(
         SegmentationRun, null=True, blank=True, on_delete=models.PROTECT
     )
-    # Frozen when scheduled: sender, purpose, segments and their tones, rules, shares.
+    # Frozen when scheduled: sender, purpose, segments and their tones, rules, shares,
+    # what is done if a mail is in doubt.
     frozen = models.JSONField(default=dict)
     content_hash = models.CharField(max_length=64, blank=True)
     # Materialising goes by customer id and can be taken up again from here.
@@ -235,6 +265,13 @@ class Send(models.Model):
         another (sending.breaker.LANES)."""
         lane: str = self.frozen.get("lane", "bulk")
         return lane
+
+    @property
+    def if_in_doubt(self) -> str:
+        """As it was frozen. Before anybody could choose, what could be asked for again
+        under its key was."""
+        chosen: str = self.frozen.get("if_in_doubt", Campaign.IfInDoubt.ASK.value)
+        return chosen
 
 
 class SendCount(models.Model):

@@ -23,7 +23,14 @@ from campaigns.content.problems import TemplateError
 from campaigns.content.render import CompiledVariant
 from campaigns.counting import Counts, counts_for_page, plan_now
 from campaigns.errors import CannotSchedule, ProviderMisconfigured
-from campaigns.models import Campaign, EngineNode, Send, SendVariant, Variant
+from campaigns.models import (
+    AGAIN_IS_FOR_NOTICES,
+    Campaign,
+    EngineNode,
+    Send,
+    SendVariant,
+    Variant,
+)
 from campaigns.rendering import (
     compile_template,
     sender_facts,
@@ -182,6 +189,8 @@ def readiness(campaign: Campaign) -> list[str]:
     for rule in (campaign.audience_rule, campaign.exclusion_rule):
         if rule is not None and rule.removed_at is not None:
             problems.append(f"The rule “{rule}” was deleted: choose another, or none.")
+    if campaign.again_refused:
+        problems.append(AGAIN_IS_FOR_NOTICES % template)
     if not 0 <= campaign.neutral_share <= 1:
         problems.append("The neutral share needs a number from 0 to 1.")
     try:
@@ -392,6 +401,7 @@ def _frozen(
             "postal_address": sender.postal_address,
         },
         **frozen_times(campaign),
+        "if_in_doubt": campaign.if_in_doubt,
         "template": campaign.template.name,
         "scheduled_on": at.isoformat(),
         "scheduled_by": by.get_username() if by else "",

@@ -1,8 +1,9 @@
-"""Once more, because a person says so: nothing is ever sent again by itself.
+"""Once more, because a person says so.
 
 Who was refused for what is not their address's fault waits again; who is in doubt only
 one by one, by somebody who knows that it may arrive twice. Consent, suppressions, holds
-and the hour are asked again when it is their turn.
+and the hour are asked again when it is their turn. What is sent again by itself, and
+when, stands in doubts.py.
 """
 
 import logging
@@ -16,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from campaigns.errors import CannotSettle, WrongState
-from campaigns.models import Batch, Message, Send
+from campaigns.models import Batch, Message, SecondTry, Send
 from campaigns.sending import trail
 from campaigns.sending.channels import batch_size_of
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # Refusals that say nothing of the address.
 WORTH_ANOTHER_TRY: Final = ("not_sent_bad", "gave_up")
-_MAY_HAVE_IT: Final = (
+MAY_HAVE_IT: Final = (
     Message.State.WAITING,
     Message.State.HANDING_OVER,
     Message.State.ACCEPTED,
@@ -40,18 +41,25 @@ def refused_by_mistake(send: Send) -> QuerySet[Message]:
     """Messages that were refused, and not because of their address."""
     if send.state not in _OPEN_TO_IT:
         return Message.objects.none()
-    # Merged since with somebody whom the send or a top-up reached: they have it.
-    first = send.tops_up_id or send.pk
-    others = Message.objects.filter(
-        Q(send=first) | Q(send__tops_up=first),
-        customer=OuterRef("customer"),
-        state__in=_MAY_HAVE_IT,
-    )
     return Message.objects.filter(
-        ~Exists(others),
+        ~Exists(others_of(send)),
+        # In doubt before: it may have arrived, whatever was said the second time.
+        ~Exists(SecondTry.objects.filter(message=OuterRef("pk"))),
         send=send,
         state=Message.State.FAILED,
         reason__in=WORTH_ANOTHER_TRY,
+    )
+
+
+def others_of(send: Send) -> QuerySet[Message]:
+    """What else a message's customer has, or may have, of this send and its top-ups:
+    they were merged since with somebody whom it reached."""
+    first = send.tops_up_id or send.pk
+    return Message.objects.filter(
+        ~Q(pk=OuterRef("pk")),
+        Q(send=first) | Q(send__tops_up=first),
+        customer=OuterRef("customer"),
+        state__in=MAY_HAVE_IT,
     )
 
 
@@ -61,14 +69,14 @@ def send_failed_again(send: Send, *, by: "User", at: datetime) -> int:
     Nobody who was mailed, or may have been, is among them. Raises WrongState.
     """
     with transaction.atomic():
-        send = _reopened(send.pk)
+        send = reopened(send.pk)
         again = list(refused_by_mistake(send).values_list("pk", "tone", "batch_id"))
-        _lock_batches({batch for *_, batch in again})
+        lock_batches({batch for *_, batch in again})
         by_tone: dict[str, list[int]] = defaultdict(list)
         for pk, tone, _ in again:
             by_tone[tone].append(pk)
         count = sum(
-            _let_wait(send, tone, ids, state=Message.State.FAILED, at=at)
+            let_wait(send, tone, ids, state=Message.State.FAILED, at=at)
             for tone, ids in sorted(by_tone.items())
         )
         trail.note(send.pk, f"{count:,} that were refused wait again.", at=at, by=by)
@@ -83,10 +91,10 @@ def send_doubtful_again(message: Message, *, by: "User", at: datetime) -> None:
     Raises CannotSettle unless it is in doubt, WrongState.
     """
     with transaction.atomic():
-        send = _reopened(message.send_id)
+        send = reopened(message.send_id)
         found = Message.objects.get(pk=message.pk)
-        _lock_batches({found.batch_id})
-        if not _let_wait(
+        lock_batches({found.batch_id})
+        if not let_wait(
             send, found.tone, [found.pk], state=Message.State.IN_DOUBT, at=at
         ):
             raise CannotSettle(
@@ -94,31 +102,40 @@ def send_doubtful_again(message: Message, *, by: "User", at: datetime) -> None:
                 "in doubt can be sent again in spite of that."
             )
         if found.batch_id is not None:
-            _close_settled(found.batch_id)
+            close_settled(found.batch_id)
+        SecondTry.objects.update_or_create(
+            message=found, defaults={"at": at, "why_not": "", "over": False}
+        )
         said = "Sent again although the first attempt is in doubt."
         trail.note(send.pk, said, at=at, by=by, message=found)
     log.info("message %s is sent again, by user %s", found.public_id, by.pk)
 
 
-def _reopened(send_id: int) -> Send:
+def reopened(send_id: int) -> Send:
+    """The send, locked and under way. Raises WrongState."""
     send = Send.objects.select_for_update(no_key=True).get(pk=send_id)
     if send.state not in _OPEN_TO_IT:
         raise WrongState(
             f"{send} is {send.get_state_display()}: nothing of it is sent again."
         )
-    if send.state == Send.State.SENT:
-        send.state, send.finished_at = Send.State.SENDING, None
-        send.save(update_fields=["state", "finished_at"])
+    reopen(send)
     return send
 
 
-def _lock_batches(ids: Collection[int | None]) -> None:
+def reopen(send: Send) -> None:
+    """A send that has ended, and is locked, goes on."""
+    if send.state == Send.State.SENT:
+        send.state, send.finished_at = Send.State.SENDING, None
+        send.save(update_fields=["state", "finished_at"])
+
+
+def lock_batches(ids: Collection[int | None]) -> None:
     """Batches before messages, as everywhere."""
     wanted = Batch.objects.filter(pk__in=[pk for pk in ids if pk is not None])
     list(wanted.order_by("pk").select_for_update().values_list("pk"))
 
 
-def _let_wait(
+def let_wait(
     send: Send, tone: str, ids: list[int], *, state: Message.State, at: datetime
 ) -> int:
     """Put messages that are still in this state into batches of their own."""
@@ -147,7 +164,8 @@ def _let_wait(
     return moved
 
 
-def _close_settled(batch_id: int) -> None:
+def close_settled(batch_id: int) -> None:
+    """A batch nothing of which is in doubt any more is done."""
     done = Batch.objects.filter(pk=batch_id, state=Batch.State.IN_DOUBT)
     doubts = Message.objects.filter(batch_id=batch_id, state=Message.State.IN_DOUBT)
     if not doubts.exists():

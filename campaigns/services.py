@@ -5,14 +5,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from campaigns.audience import resolve_audience
 from campaigns.content.links import InertLinks
 from campaigns.content.render import RecipientContext
 from campaigns.errors import CannotSettle, WrongState
 from campaigns.materialising import launch_send, materialise
-from campaigns.models import Batch, EmailTemplate, Message, Send, Sender
+from campaigns.models import (
+    Batch,
+    EmailTemplate,
+    Message,
+    SecondTry,
+    Send,
+    Sender,
+)
 from campaigns.planning import (
     Preflight,
     Step,
@@ -207,7 +214,7 @@ def settle_in_doubt(
 ) -> Message:
     """A person decides about a message in doubt: it was taken, or stays as it is.
 
-    It is never sent again. Raises CannotSettle unless it is in doubt.
+    It is never sent again by itself. Raises CannotSettle unless it is in doubt.
     """
     with transaction.atomic():
         found = Message.objects.get(pk=message.pk)
@@ -230,9 +237,11 @@ def settle_in_doubt(
 
 
 def _settle_accepted(public_id: int, *, at: datetime, detail: str) -> bool:
-    # One that waits after it was handed over: a person had a doubtful one sent again.
+    # One that waits after it was handed over was in doubt, and is sent again; also when
+    # the provider was too busy to take it then.
+    again = SecondTry.objects.filter(message=OuterRef("pk"), over=False)
     proven = Q(state__in=(Message.State.IN_DOUBT, Message.State.HANDING_OVER)) | Q(
-        state=Message.State.WAITING, handed_over_at__isnull=False
+        Q(handed_over_at__isnull=False) | Q(Exists(again)), state=Message.State.WAITING
     )
     message = Message.objects.filter(proven, public_id=public_id).first()
     if message is None:

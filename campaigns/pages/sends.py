@@ -25,6 +25,7 @@ from campaigns.audience import (
 )
 from campaigns.content.designs import TONES
 from campaigns.counting import left_out_names, names_left_out, plan_now
+from campaigns.doubts import in_words, what_comes
 from campaigns.errors import CampaignsError, CannotSchedule
 from campaigns.forms import ScheduleForm
 from campaigns.models import Campaign, Message, RestDay, Send
@@ -100,6 +101,7 @@ def campaign_page(
         seeds=campaign.sender.seeds.all(),
         quiet=quiet_hours(frozen_times(campaign)),
         rests=_rests(campaign),
+        in_doubt=in_words(campaign.if_in_doubt),
         form=form or ScheduleForm(initial={"newest_known": newest.pk if newest else 0}),
         **count_context(campaign, counted=found.counted, at=now),
     )
@@ -201,7 +203,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(Send.objects.select_related("campaign", "tops_up"), pk=pk)
     doubtful = shown.messages.filter(
         state=Message.State.IN_DOUBT, settled_at=None
-    ).select_related("customer")
+    ).select_related("customer", "second_try")
     live = _live(shown, at=timezone.now())
     reasons = live["progress"].reasons
     return shown_page(
@@ -209,7 +211,8 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         "campaigns/send.html",
         title=str(shown.campaign),
         crumbs=_crumbs(shown.campaign, f"{shown.scheduled_at:%d %b %Y}"),
-        doubtful=doubtful[:NAMES_A_PAGE],
+        doubtful=[(one, what_comes(one)) for one in doubtful[:NAMES_A_PAGE]],
+        in_doubt=in_words(shown.if_in_doubt),
         # Else asked for nothing, of every message where SQLite knows of one state only.
         refused=refused_by_mistake(shown).count()
         if any(reasons.get(one) for one in WORTH_ANOTHER_TRY)

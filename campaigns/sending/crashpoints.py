@@ -16,6 +16,9 @@ POINTS: Final = (AFTER_CLAIM, AFTER_INTENT, AFTER_ACCEPT, INSIDE_OUTCOME)
 # While the audience is written: before a range of it is committed, and after.
 INSIDE_RANGE: Final = "inside_range"
 AFTER_RANGE: Final = "after_range"
+# While what is in doubt is let wait again: before that is committed, and after.
+INSIDE_AGAIN: Final = "inside_again"
+AFTER_AGAIN: Final = "after_again"
 
 _passed = 0
 

@@ -23,6 +23,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from campaigns.counting import carry_on_counting, open_counts
+from campaigns.doubts import mind_doubts
 from campaigns.errors import DATABASE_AWAY
 from campaigns.materialising import (
     MISFIRE_GRACE,
@@ -69,7 +70,7 @@ BESIDE: Final[list[Callable[[datetime, float], int]]] = []
 
 class Role(StrEnum):
     """What a process does of it all: MAIL hands over, EVENTS takes in what comes back,
-    CHORES takes up what died, launches what is due and counts."""
+    CHORES takes up what died or stays in doubt, launches what is due and counts."""
 
     MAIL = "mail"
     EVENTS = "events"
@@ -87,6 +88,7 @@ class EngineReport:
     prepared: int = 0
     finished: int = 0
     given_back: int = 0
+    sent_again: int = 0
     counting: int = 0
     beside: int = 0
     batches: list[Outcome] = field(default_factory=list)
@@ -112,14 +114,15 @@ class EngineReport:
 
 
 def tick(*, at: datetime) -> list[int]:
-    """Housekeeping: take up what died, launch what is due, end what is done; count,
-    and take new customers into the search.
+    """Housekeeping: take up what died, send again what is in doubt and is to be, launch
+    what is due, end what is done; count, and take new customers into the search.
 
     Returns the sends whose audience is still to be written. Raises AnotherInstance.
     """
     instance.begin(at=at)
     pause_stale(at=at)
     ledger.sweep(now=at)
+    mind_doubts(at=at)
     launch_due(at=at)
     wind_up(at=at)
     return preparing()
@@ -349,6 +352,7 @@ class _Engine:
     def _begin(self, report: EngineReport, *, at: datetime, until: float) -> None:
         pause_stale(at=at)
         report.given_back, _ = ledger.sweep(now=at)
+        report.sent_again = mind_doubts(at=at)
         report.launched = launch_due(at=at)
         for send_id in preparing():
             report.prepared += prepare(send_id, at=self._clock(), until=until)

@@ -13,6 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,7 +22,14 @@ from django.db import transaction
 
 from campaigns.audience import ineligible
 from campaigns.errors import LostLease
-from campaigns.models import Batch, EmailTemplate, FrequencyCap, Message, Send
+from campaigns.models import (
+    Batch,
+    Campaign,
+    EmailTemplate,
+    FrequencyCap,
+    Message,
+    Send,
+)
 from campaigns.sending import (
     breaker,
     claims,
@@ -164,6 +172,8 @@ class _Delivery:
     send_id: int = 0
     attempts: int = 0
     purpose: str = ""
+    # A call of it may be made again under its key.
+    keeps: bool = False
     customers: dict[int, int] = field(default_factory=dict)
     # What came of a group that was handed over, until it is written; and since when.
     answers: Sequence[Result] = ()
@@ -275,6 +285,8 @@ class _Delivery:
                 ledger.give_back(batch, send, now=now)
                 self.outcome.stopped = send.state
                 return []
+            asks_again = send.if_in_doubt != Campaign.IfInDoubt.LEAVE
+            self.keeps = asks_again and keeping.keeps(self.lane.channel)
             gone = self._recheck(batch, composed, now)
             mails = [mail for mail in composed.mails if mail.message_id not in gone]
             problem = next(filter(None, map(self.lane.channel.check, mails)), "")
@@ -334,7 +346,7 @@ class _Delivery:
         batch.intent = {
             "messages": [mail.message_id for mail in mails],
             "sha256": digest.hexdigest(),
-            "kept": keeping.keeps(self.lane.channel),
+            "kept": self.keeps,
             "provider": self.lane.provider,
         }
         batch.intent_at, batch.lease_until = now, now + self.lane.lease
@@ -356,7 +368,8 @@ class _Delivery:
         if not ledger.may_leave(self.claim, way=self.lane.way, now=self.clock.now()):
             return [NOT_REACHED] * len(group)
         self.left_at = self.clock.now()
-        with keeping.kept_calls(self.lane, self.claim, now=self.clock.now):
+        kept = keeping.kept_calls(self.lane, self.claim, now=self.clock.now)
+        with kept if self.keeps else nullcontext():
             self.answers = results = channel.hand_over(group)
         if len(results) != len(group):
             raise AssertionError(

@@ -6,7 +6,7 @@ transaction of that one: a crash in between loses a line and nobody's state. Sou
 sending.md 3.1 (SendAttempt), 8.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -93,6 +93,14 @@ def note(
         by_name=by.get_username() if by else "",
         sentence=sentence[:500],
         warns=warns,
+    )
+
+
+def note_each(send_id: int, sentences: Mapping[int, str], *, at: datetime) -> None:
+    """Keep what happened by itself to each of these mails; by message id."""
+    SendNote.objects.bulk_create(
+        SendNote(send_id=send_id, message_id=pk, at=at, sentence=sentence[:500])
+        for pk, sentence in sentences.items()
     )
 
 

@@ -141,6 +141,18 @@ def _build(count: int) -> dict[str, Any]:
     return {"send": send.pk}
 
 
+def _notice() -> dict[str, Any]:
+    """The send that is due is a service notice instead, sent again if in doubt."""
+    from campaigns.models import Campaign, EmailTemplate, Send
+    from campaigns.services import schedule_send
+
+    Send.objects.all().delete()
+    EmailTemplate.objects.update(purpose="service")
+    Campaign.objects.update(if_in_doubt="again")
+    send = schedule_send(Campaign.objects.get(), scheduled_at=NOW, at=NOW)
+    return {"send": send.pk}
+
+
 def _engine(minutes_ahead: float) -> dict[str, Any]:
     from campaigns.sending.engine import run_once
 
@@ -347,6 +359,7 @@ def _limit_sqlite(name: str, number: float) -> None:
 
 COMMANDS = {
     "build": lambda count: _build(int(count)),
+    "notice": _notice,
     "engine": lambda ahead="0": _engine(float(ahead)),
     "cut": lambda pieces: _cut(int(pieces)),
     "claim": _claim,

@@ -14,6 +14,7 @@ from campaigns.models import (
     FrequencyReservation,
     Message,
     RateLimit,
+    SecondTry,
     Send,
     SendAttempt,
     SendCount,
@@ -58,6 +59,25 @@ def test_a_mail_taken_twice_is_noticed(here, provider):
     provider.taken.append(provider.taken[0])
     with pytest.raises(AssertionError, match="I1: 1 mails"):
         check(here, provider)
+
+
+def test_a_second_mail_is_allowed_only_to_whom_it_was_sent_again_and_never_a_third(
+    here, provider, at
+):
+    first, other = Message.objects.order_by("pk")[:2]
+    taken = {one.public_id: one for one in provider.ledger}
+    SecondTry.objects.create(message=first, at=at)
+    SecondTry.objects.create(message=other, at=at, why_not="suppressed")
+    provider.ledger.append(taken[first.public_id])
+    assert check(here, provider, sends_again=True).twice == 1
+    with pytest.raises(AssertionError, match="I1: 1 mails"):
+        check(here, provider)
+    provider.ledger.append(taken[first.public_id])
+    with pytest.raises(AssertionError, match="I1: 1 mails"):
+        check(here, provider, sends_again=True)
+    provider.ledger[-1] = taken[other.public_id]
+    with pytest.raises(AssertionError, match="I1: 1 mails"):
+        check(here, provider, sends_again=True)
 
 
 def test_a_mail_to_somebody_who_had_said_no_is_noticed(here, provider):

@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from campaigns.sending.crashpoints import AFTER_RANGE, INSIDE_RANGE, POINTS
+from campaigns.sending.crashpoints import (
+    AFTER_AGAIN,
+    AFTER_RANGE,
+    INSIDE_AGAIN,
+    INSIDE_RANGE,
+    POINTS,
+)
 from tests.campaigns.chaos import invariants
 from tests.campaigns.chaos.inside import Outbox
 
@@ -70,6 +76,52 @@ def test_a_kill_while_the_audience_is_written_loses_nobody_and_doubts_nobody(
     sums = check(shop)
     assert sums.send == "sent"
     assert sums.messages == {"accepted": 40}
+
+
+@pytest.fixture
+def doubted(shop):
+    """Ten of forty service notices are in doubt, and were taken."""
+    shop.run("notice")
+    assert shop.run("engine", **crash("after_accept")) is None
+    shop.run("engine", "20")
+    found = Counter(shop.run("state")["messages"].values())
+    assert found == {"accepted": 40 - found["in_doubt"], "in_doubt": found["in_doubt"]}
+    assert 0 < found["in_doubt"] <= GROUP
+    return found["in_doubt"]
+
+
+def taken(state):
+    """How often the outbox took each: the second of a message is its `.2.eml`."""
+    return Counter(name.partition(".")[0] for name in state["outbox"])
+
+
+@pytest.mark.parametrize("point", [INSIDE_AGAIN, AFTER_AGAIN])
+def test_a_kill_while_notices_are_sent_again_sends_nobody_a_third(shop, doubted, point):
+    assert shop.run("engine", "45", **crash(point)) is None
+    waiting = Counter(shop.run("state")["messages"].values())["waiting"]
+    assert waiting == (0 if point == INSIDE_AGAIN else doubted)
+    for minutes in ("46", "90", "500"):
+        shop.run("engine", minutes)
+        state = shop.run("state")
+        assert state["send"] == "sent"
+        assert Counter(state["messages"].values()) == {"accepted": 40}
+        assert Counter(taken(state).values()) == {1: 40 - doubted, 2: doubted}
+
+
+@pytest.mark.parametrize("point", ["after_intent", "after_accept", "inside_outcome"])
+def test_a_notice_in_doubt_twice_is_not_sent_a_third_time(shop, doubted, point):
+    assert shop.run("engine", "45", **crash(point)) is None
+    for minutes in ("120", "500", "5000"):
+        shop.run("engine", minutes)
+    state = shop.run("state")
+    assert state["send"] == "sent"
+    assert Counter(state["messages"].values()) == {
+        "accepted": 40 - doubted,
+        "in_doubt": doubted,
+    }
+    twice = 0 if point == "after_intent" else doubted
+    assert Counter(taken(state).values())[2] == twice
+    assert max(taken(state).values()) <= 2
 
 
 @pytest.mark.slow

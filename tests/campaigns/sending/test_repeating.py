@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.doubts import mind_doubts
 from campaigns.models import Batch, KeptCall, Send
 from campaigns.sending import keeping, ledger
 from campaigns.sending.protocol import Lane, deliver_next_batch
@@ -45,6 +46,11 @@ def lane_of(many, fake):
 
 def states(send):
     return Counter(send.messages.values_list("state", flat=True))
+
+
+def freeze(send, chosen):
+    send.frozen["if_in_doubt"] = chosen
+    send.save()
 
 
 def once(fake):
@@ -98,6 +104,85 @@ def test_a_provider_that_only_says_that_it_knows_the_key_leaves_the_doubt_to_rep
     assert once(fake) == PEOPLE
     assert not repeat_next(lane, now=at + 5 * MINUTE)
     assert not KeptCall.objects.exists()
+
+
+@BOTH
+def test_where_it_is_to_be_left_no_call_is_kept_and_none_repeated(
+    send, lane_of, fake, at, name
+):
+    freeze(send, "leave")
+    lane, kept = lane_of(name), []
+    entries = lane.channel._call.entries
+
+    def look(request):
+        kept.append(KeptCall.objects.count())
+        return entries(request)
+
+    lane.channel._call.entries = look
+    fake.script = ["reset"]
+    deliver_next_batch(lane, now=at)
+    assert states(send) == {"in_doubt": PEOPLE}
+    assert kept == [0]
+    for minutes in range(1, 90, 7):
+        assert not repeat_next(lane, now=at + minutes * MINUTE)
+        assert mind_doubts(at=at + minutes * MINUTE) == 0
+    assert len(fake.requests) == 1
+    assert states(send) == {"in_doubt": PEOPLE}
+
+
+@BOTH
+def test_where_it_is_to_be_left_whoever_dies_leaves_all_in_doubt(
+    send, lane_of, fake, at, name
+):
+    freeze(send, "leave")
+    lane = lane_of(name)
+    dies(lane, after_the_call=True)
+    with pytest.raises(Died):
+        deliver_next_batch(lane, now=at)
+    later = at + lane.lease + MINUTE
+    ledger.sweep(now=later)
+    assert states(send) == {"in_doubt": PEOPLE}
+    assert not repeat_next(lane, now=later)
+    assert once(fake) == PEOPLE
+
+
+def test_a_send_of_before_there_was_a_choice_is_asked_for_again(
+    send, lane_of, fake, at
+):
+    del send.frozen["if_in_doubt"]
+    send.save()
+    fake.script = [FAILS]
+    lane = lane_of("resend")
+    deliver_next_batch(lane, now=at)
+    assert repeat_next(lane, now=at + MINUTE)
+    assert states(send) == {"accepted": PEOPLE}
+
+
+def test_a_notice_is_asked_for_under_its_key_first_and_then_sent_again_under_another(
+    send, lane_of, fake, at, settings
+):
+    settings.PROVIDER = "brevo"
+    send.frozen["plan"]["purpose"] = "service"
+    freeze(send, "again")
+    send.campaign.template.purpose = "service"
+    send.campaign.template.save()
+    fake.script = ["reset"]
+    lane = lane_of("brevo")
+    deliver_next_batch(lane, now=at)
+    later = at + 40 * MINUTE
+    assert mind_doubts(at=later) == 0  # its call is still kept
+    assert repeat_next(lane, now=at + MINUTE)
+    assert states(send) == {"in_doubt": PEOPLE}
+    assert not KeptCall.objects.exists()
+    assert mind_doubts(at=later) == PEOPLE
+    deliver_next_batch(lane, now=later)
+    assert states(send) == {"accepted": PEOPLE}
+    assert Counter(one.address for one in fake.ledger) == {
+        f"person{number}@example.com": 2 for number in range(PEOPLE)
+    }
+    first, asked, *others = [request.body for request in fake.requests]
+    assert first == asked
+    assert first not in others
 
 
 @BOTH
