@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
@@ -168,12 +169,13 @@ def test_the_command_says_which_setting_is_wrong(world, campaign, at, settings):
 def test_with_tables_of_an_older_version_nothing_is_handed_over(world, campaign, at):
     world.add_customers(2)
     schedule_send(campaign, scheduled_at=timezone.now(), at=at)
-    MigrationRecorder(connection).record_unapplied("campaigns", "0018_trail")
+    [newest] = MigrationLoader(connection).graph.leaf_nodes("campaigns")
+    MigrationRecorder(connection).record_unapplied(*newest)
     try:
         with pytest.raises(CommandError, match="lacks 1 changes") as refused:
             call_command("run_engine", "--once")
     finally:
-        MigrationRecorder(connection).record_applied("campaigns", "0018_trail")
+        MigrationRecorder(connection).record_applied(*newest)
     assert refused.value.returncode == 78
     assert not Message.objects.exists()
 
