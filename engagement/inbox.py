@@ -9,16 +9,15 @@ dead letter, and the others count. Source: sending.md 1.7 and 4.5.
 
 import hashlib
 import io
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Final
-from urllib.parse import parse_qs, urlencode
+from typing import Final
 
 from anymail import urls as anymail_urls
+from anymail.signals import AnymailTrackingEvent
 from anymail.webhooks.base import AnymailCoreWebhookView
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
@@ -28,6 +27,7 @@ from django.urls import URLPattern
 
 from campaigns.errors import DATABASE_AWAY
 from campaigns.services import something_is_handed_over
+from engagement.bodies import mended, pieces
 from engagement.bounce_mail import (
     BOUNCE_MAIL,
     KEPT_BYTES,
@@ -50,11 +50,14 @@ PLACED_WITHIN: Final = timedelta(minutes=10)
 # Bodies name addresses: they go when nobody can need them any more.
 KEPT_FOR: Final = timedelta(days=30)
 SAID_MOST: Final = 10_000
-EVENTS: Final = "events"
 # So long nobody tries a call again with which something unforeseen went wrong.
 TROUBLED_FOR: Final = timedelta(minutes=10)
 # The place of a call that could not be taken apart.
 WHOLE: Final = -1
+MAIL_THAT_CAME_IN: Final = (
+    "It is mail that came in. This address takes reports on mail that went out; have "
+    "the provider's inbound route lead elsewhere."
+)
 _SECRET_HEADERS: Final = {"HTTP_AUTHORIZATION", "HTTP_COOKIE"}
 _TRACKING: Final = "_tracking_webhook"
 
@@ -295,26 +298,31 @@ def _told(call: WebhookCall) -> Iterator[Event | Unreadable]:
     try:
         # Once another provider is in use, what this one needs may be set no more.
         _, view_class = tracking_views()[call.provider]
-        view = view_class()
-        provider = view.esp_name.lower()
+        provider = view_class().esp_name.lower()
     except Exception as problem:  # noqa: BLE001  told in the letter
         yield Unreadable(_text(body), _in_words(problem), whole=True)
         return
 
     def read(body: bytes) -> list[Event | Unreadable]:
+        # A view of its own: Mandrill's takes nothing but mail that came in, once it
+        # has read one. What is said in a letter is what the provider said.
+        at, kind = call.received_at, call.content_type
+        request = _request(call, mended(call.provider, body, kind, at=at))
         return [
-            event_of(event, provider=provider, at=call.received_at)
-            for event in view.parse_events(_request(call, body))
+            event_of(event, provider=provider, at=at)
+            if isinstance(event, AnymailTrackingEvent)
+            else Unreadable(_text(body), MAIL_THAT_CAME_IN)
+            for event in view_class().parse_events(request)
         ]
 
     try:
         yield from read(body)
     except Exception as problem:  # noqa: BLE001  told in the letter
-        pieces = list(_pieces(body, call.content_type))
-        if len(pieces) < 2:
+        alone = list(pieces(body, call.content_type))
+        if len(alone) < 2:
             yield Unreadable(_text(body), _in_words(problem), whole=True)
             return
-        for piece in pieces:
+        for piece in alone:
             try:
                 events = read(piece)
             except Exception as trouble:  # noqa: BLE001  told in the letter
@@ -327,26 +335,6 @@ def _told_by_mail(call: WebhookCall, body: bytes) -> Event | Unreadable:
         return event_of_mail(call)
     except Exception as problem:  # noqa: BLE001  told in the letter
         return Unreadable(_text(body), _in_words(problem), whole=True)
-
-
-def _pieces(body: bytes, content_type: str) -> Iterator[bytes]:
-    """The same call, an event at a time: a list, or its list of events."""
-    field = ""
-    try:
-        if content_type.startswith("application/x-www-form-urlencoded"):
-            ((field, (text, *_)), *_) = parse_qs(body.decode()).items()
-        else:
-            text = body.decode()
-        said = json.loads(text)
-    except ValueError:
-        return
-    alone: list[Any] = []
-    if isinstance(said, list):
-        alone = [[one] for one in said]
-    elif isinstance(said, dict) and isinstance(said.get(EVENTS), list):
-        alone = [said | {EVENTS: [one]} for one in said[EVENTS]]
-    for piece in map(json.dumps, alone):
-        yield (urlencode({field: piece}) if field else piece).encode()
 
 
 def _request(call: WebhookCall, body: bytes) -> WSGIRequest:

@@ -28,9 +28,10 @@ from engagement.models import MessageEngagement, TrackingEvent
 OPENED, CLICKED, DELIVERED = "opened", "clicked", "delivered"
 BOUNCED, COMPLAINED, UNSUBSCRIBED = "bounced", "complained", "unsubscribed"
 DEFERRED, AUTO_REPLIED, UNKNOWN = "deferred", "autoresponded", "unknown"
-# Told only of mail that the provider had taken.
+QUEUED, SENT, REJECTED, FAILED = "queued", "sent", "rejected", "failed"
+# Told only of mail that the provider had taken, whatever it did with it then.
 PROVES_ACCEPTANCE = {DELIVERED, BOUNCED, OPENED, CLICKED, COMPLAINED, UNSUBSCRIBED}
-PROVES_ACCEPTANCE |= {DEFERRED, AUTO_REPLIED}
+PROVES_ACCEPTANCE |= {DEFERRED, AUTO_REPLIED, QUEUED, SENT, REJECTED, FAILED}
 # Anymail's reject reasons that mean: this address does not exist.
 HARD_BOUNCES = {"bounced", "invalid"}
 # Those that say that our mail is not wanted there, and nothing about the mailbox.
@@ -65,6 +66,11 @@ class Event:
     reject_reason: str = ""
     # A bounce that may not bounce again tomorrow: a full mailbox, a busy server.
     passing: bool = False
+    # A bounce after which the provider gave the address up, whatever Anymail calls it.
+    address_is_dead: bool = False
+    # COMPLAINED or UNSUBSCRIBED, where the provider kept a mail back since the person
+    # had said so before.
+    said_before: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -96,6 +102,9 @@ class Event:
                 self.link,
                 self.detail.get("url", ""),
             ]
+        # A soft bounce and the hard one after it may bear one time.
+        if self.event_type == BOUNCED and self.passing:
+            parts.append("passing")
         return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
@@ -149,7 +158,8 @@ def _messages_of(events: Sequence[Event]) -> dict[int, Message]:
                     # As the index has it; SQLite does not conclude it by itself.
                     provider_message_id__gt="",
                     provider_message_id=event.provider_message_id,
-                    address_wire__iexact=event.recipient,
+                    # A provider may write a domain as it is read.
+                    address_wire__iexact=address_key(event.recipient),
                 )
                 .first()
             )
@@ -319,18 +329,20 @@ def _heed_no(
     if reason is None:
         return
     suppress(address, reason=reason, source=source, at=at)
+    # Of what was said before nobody knows whether a yes came after it.
     if event.event_type in {COMPLAINED, UNSUBSCRIBED}:
         for customer in customers:
             _withdraw(customer, source=source, at=at)
 
 
 def _reason_to_suppress(event: Event) -> Suppression.Reason | None:
-    if event.event_type == COMPLAINED:
+    if COMPLAINED in (event.event_type, event.said_before):
         return Suppression.Reason.COMPLAINED
-    if event.event_type == UNSUBSCRIBED:
+    if UNSUBSCRIBED in (event.event_type, event.said_before):
         return Suppression.Reason.UNSUBSCRIBED
-    hard = event.event_type == BOUNCED and event.reject_reason in HARD_BOUNCES
-    return Suppression.Reason.BOUNCED if hard and not event.passing else None
+    hard = event.reject_reason in HARD_BOUNCES or event.address_is_dead
+    bounced = event.event_type == BOUNCED and hard and not event.passing
+    return Suppression.Reason.BOUNCED if bounced else None
 
 
 def _withdraw(customer: Customer, *, source: str, at: datetime) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from anymail.exceptions import AnymailWebhookValidationFailure
+from anymail.exceptions import AnymailAPIError, AnymailWebhookValidationFailure
 from anymail.webhooks.base import AnymailCoreWebhookView
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -25,6 +25,16 @@ _SIGNED_AT: Final = {
     "sendgrid": "x-twilio-email-event-webhook-timestamp",
     "resend": "svix-timestamp",
 }
+# What Anymail's checks end in where a body is of a form that no provider gives it: who
+# posts that is refused like who does not know the password, and is no error of ours.
+ONLY_STRANGERS: Final = (
+    AnymailAPIError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 MAILGUN: Final = "mailgun"
 AMAZON: Final = "amazon_ses"
 
@@ -64,7 +74,12 @@ def _receiving(
             return answer
 
         def run_validators(self, request: HttpRequest) -> None:
-            super().run_validators(request)
+            try:
+                super().run_validators(request)
+            except ONLY_STRANGERS as problem:
+                raise AnymailWebhookValidationFailure(
+                    f"{provider} posts nothing like it, or its key is none: {problem!r}"
+                ) from problem
             if provider == AMAZON:
                 _check_amazon(request)
             signed_at, _ = _signed(provider, request)

@@ -1,4 +1,3 @@
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -133,16 +132,3 @@ def test_a_provider_that_is_in_use_no_more_holds_up_nobody(post, monkeypatch, se
     monkeypatch.undo()
     inbox.try_again(letter, at=now)
     assert DeadLetter.objects.get().call == old
-
-
-def test_a_call_is_cut_into_its_events_whatever_list_holds_them():
-    batches = {
-        "application/json": [[1, 2], {"events": [1, 2], "tags": ["a"]}],
-        "application/x-www-form-urlencoded": ["mandrill_events=%5B1%2C2%5D"],
-    }
-    for kind, bodies in batches.items():
-        for body in bodies:
-            raw = body if isinstance(body, str) else json.dumps(body)
-            assert len(list(inbox._pieces(raw.encode(), kind))) == 2
-    for body in (b"{}", b'{"tags": ["a", "b"]}', b"3"):
-        assert list(inbox._pieces(body, "application/json")) == []

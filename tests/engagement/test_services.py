@@ -101,7 +101,10 @@ def test_a_click_by_a_machine_does_not(message, ada, at):
     assert rollup.clicked_by_person_at is None
 
 
-@pytest.mark.parametrize("event_type", ["delivered", "opened", "bounced"])
+@pytest.mark.parametrize(
+    "event_type",
+    ["queued", "sent", "delivered", "opened", "bounced", "rejected", "failed"],
+)
 def test_a_report_about_a_message_in_doubt_proves_it_was_taken(
     message_to, ada, at, event_type
 ):
@@ -109,6 +112,16 @@ def test_a_report_about_a_message_in_doubt_proves_it_was_taken(
     record_event(event(doubtful, event_type, at), at=at)
     doubtful.refresh_from_db()
     assert doubtful.state == "accepted"
+
+
+@pytest.mark.parametrize("event_type", ["unknown", "subscribed"])
+def test_a_report_that_says_nothing_of_a_mail_settles_no_doubt(
+    message_to, ada, at, event_type
+):
+    doubtful = message_to(ada, state="in_doubt")
+    record_event(event(doubtful, event_type, at), at=at)
+    doubtful.refresh_from_db()
+    assert doubtful.state == "in_doubt"
 
 
 def test_an_event_of_no_message_we_know_is_kept_for_a_person(db, at):

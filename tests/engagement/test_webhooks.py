@@ -89,6 +89,18 @@ def test_a_call_of_unisender_that_is_signed_by_nobody_leaves_nothing(post, auth)
     assert refused(post, "unisender_go", {"auth": auth, "events_by_user": []})
 
 
+@pytest.mark.usefixtures("_with_keys")
+@pytest.mark.parametrize(
+    "body", ["[]", "7", "null", "", "[" * 100_000, '{"signature": [], "auth": 5}']
+)
+@pytest.mark.parametrize("provider", ["amazon_ses", "mailgun", "unisender_go"])
+def test_a_body_that_no_provider_posts_is_refused_and_is_no_error(post, provider, body):
+    headers = SNS | {"x-amz-sns-message-type": "Gossip"}
+    with pytest.raises(AnymailWebhookValidationFailure):
+        post(provider, body, **headers)
+    assert not WebhookCall.objects.exists()
+
+
 def mailgun(*, age=timedelta(0), event="delivered"):
     signed_at = str(int((datetime.now(UTC) - age).timestamp()))
     signature = hmac.new(b"a key", f"{signed_at}t1".encode(), "sha256").hexdigest()
