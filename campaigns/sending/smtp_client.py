@@ -9,8 +9,10 @@ The only doubt SMTP leaves: the final dot was sent and no answer came (RFC 1047)
 
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -37,6 +39,8 @@ NOBODY_THERE: Final = {b"5.1.1", b"5.1.2", b"5.1.6", b"5.1.10"}
 _ENHANCED: Final = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")
 ENCRYPTION: Final = ("required", "offered", "never")
 MOST_CONNECTIONS: Final = 16
+# So long a server has to say goodbye; nothing depends on it.
+QUIT_SECONDS: Final = 2.0
 
 
 class SmtpMail(NamedTuple):
@@ -130,6 +134,73 @@ class _Dropped(Exception):
     """The connection ended before the mail at hand had left."""
 
 
+class _Connection(smtplib.SMTP):
+    """smtplib's, which stands after so many seconds or not at all.
+
+    By itself smtplib would wait so long for each address of the host, and then for each
+    answer: a server that swallows connections would cost a multiple.
+    """
+
+    def __init__(self, server: SmtpServer, *, timeout_seconds: float) -> None:
+        self._to = server
+        self._stands_by: float | None = monotonic() + timeout_seconds
+        try:
+            super().__init__(server.host, server.port, timeout=timeout_seconds)
+            self._introduce()
+            assert self.sock is not None
+            self.sock.settimeout(timeout_seconds)
+        except BaseException:
+            self.close()
+            raise
+        self._stands_by = None
+
+    def _introduce(self) -> None:
+        """Greet, encrypt and log in."""
+        server = self._to
+        self.ehlo_or_helo_if_needed()
+        wanted = server.encryption == "required" or (
+            server.encryption == "offered" and self.has_extn("starttls")
+        )
+        if wanted and not server.implicit_tls:
+            self.starttls(context=ssl.create_default_context())
+            self.ehlo()
+        if server.user:
+            self.login(server.user, server.password)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self._stands_by is not None and self.sock is not None:
+            self.sock.settimeout(self._left())
+        return super().getreply()
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        sock = self._reached(host, port)
+        sock.settimeout(self._left())
+        if not self._to.implicit_tls:
+            return sock
+        return ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+
+    def _reached(self, host: str, port: int) -> socket.socket:
+        """The first of its addresses that answers; one that does not leaves time for
+        the others."""
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        problem: OSError = TimeoutError()
+        for tried, (*_, place) in enumerate(found):
+            share = self._left() / (len(found) - tried)
+            try:
+                return socket.create_connection((str(place[0]), port), share)
+            except OSError as refused:
+                problem = refused
+        raise problem
+
+    def _left(self) -> float:
+        """Seconds until it has to stand. Raises TimeoutError when they are over."""
+        assert self._stands_by is not None
+        left = self._stands_by - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
 class SmtpClient:
     """One connection at a time; not shared between threads."""
 
@@ -165,8 +236,12 @@ class SmtpClient:
                 break
         return results + [NOT_REACHED] * (len(mails) - len(results))
 
+    @property
+    def stands(self) -> bool:
+        return self._smtp is not None
+
     def open(self) -> Result | None:
-        """Be connected; what went wrong, if something did."""
+        """Be connected within the timeout; what went wrong, if something did."""
         if self._mails >= MAILS_A_CONNECTION:
             self.close()
         return self._open()
@@ -182,6 +257,8 @@ class SmtpClient:
         if self._smtp is not None:
             smtp, self._smtp = self._smtp, None
             try:
+                if smtp.sock is not None:
+                    smtp.sock.settimeout(QUIT_SECONDS)
                 smtp.quit()
             except (smtplib.SMTPException, OSError):
                 smtp.close()
@@ -272,7 +349,7 @@ class SmtpClient:
         if self._smtp is not None:
             return None
         try:
-            self._smtp = self._connect()
+            self._smtp = _Connection(self._server, timeout_seconds=self._timeout)
         except ssl.SSLError as problem:
             reason = getattr(problem, "verify_message", "") or problem.reason
             return Misconfigured(
@@ -293,32 +370,6 @@ class SmtpClient:
             return Busy("not_sent_net", f"the server could not be reached ({kind})")
         self._pipelining = self._smtp.has_extn("pipelining")
         return None
-
-    def _connect(self) -> smtplib.SMTP:
-        server = self._server
-        if server.implicit_tls:
-            smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-                server.host,
-                server.port,
-                timeout=self._timeout,
-                context=ssl.create_default_context(),
-            )
-        else:
-            smtp = smtplib.SMTP(server.host, server.port, timeout=self._timeout)
-        try:
-            smtp.ehlo_or_helo_if_needed()
-            wanted = server.encryption == "required" or (
-                server.encryption == "offered" and smtp.has_extn("starttls")
-            )
-            if wanted and not server.implicit_tls:
-                smtp.starttls(context=ssl.create_default_context())
-                smtp.ehlo()
-            if server.user:
-                smtp.login(server.user, server.password)
-        except BaseException:
-            smtp.close()
-            raise
-        return smtp
 
 
 def _commands(mail: SmtpMail) -> bytes:

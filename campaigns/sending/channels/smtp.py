@@ -1,12 +1,12 @@
 """The SMTP fast lane: a variant's mail is encoded once, its slots per customer."""
 
 import logging
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from email.utils import make_msgid
 from threading import Event
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -26,6 +26,7 @@ from campaigns.sending.channels import (
     STOPS,
     Channel,
     Envelope,
+    Misconfigured,
     Outgoing,
     Result,
 )
@@ -50,6 +51,8 @@ REST_SECONDS: Final = 300.0
 
 log = logging.getLogger(__name__)
 
+_Done = TypeVar("_Done")
+
 
 class _Prepared(NamedTuple):
     """What is the same for everyone who gets this variant."""
@@ -73,6 +76,8 @@ class SmtpChannel:
 
     batch_size = BATCH_SIZE
     group_size = GROUP_SIZE
+    # One more: the connections have to stand first.
+    group_answers = GROUP_SIZE + 1
     timeout_seconds = TIMEOUT_SECONDS
 
     def __init__(
@@ -93,7 +98,7 @@ class SmtpChannel:
         # Waiting for a server is all that is done side by side.
         self._threads = ThreadPoolExecutor(server.connections, "smtp")
         # Those that the server does not take rest until then, time.monotonic().
-        self._rest_until = [float("-inf")] * server.connections
+        self._rest_until: dict[SmtpClient, float] = {}
         self._prepared: dict[str, _Prepared] = {}
 
     def compose(
@@ -192,55 +197,73 @@ class SmtpChannel:
             return [problem or NOT_REACHED, *[NOT_REACHED] * (len(mails) - 1)]
         number, stop = len(clients), Event()
 
-        def deliver(place: int) -> list[Result]:
-            found = clients[place].deliver(mails[place::number], stop.is_set)
+        def deliver(place: int, client: SmtpClient) -> list[Result]:
+            found = client.deliver(mails[place::number], stop.is_set)
             if any(isinstance(result, STOPS) for result in found):
                 stop.set()
             return found
 
         results: list[Result] = [NOT_REACHED] * len(mails)
-        parts = [self._threads.submit(deliver, place) for place in range(number)]
+        for place, found in enumerate(self._at_once(clients, deliver, stop.set)):
+            results[place::number] = found
+        return results
+
+    def _opened(self, *, most: int) -> tuple[list[SmtpClient], Result | None]:
+        """The connections that stand, at most so many; a server may allow fewer than
+        are asked for.
+
+        They are opened side by side: one that accepts and says nothing costs one
+        timeout, however many they are. Without any: what is wrong.
+        """
+        now = monotonic()
+        # Somebody always tries: only beside one that stood does another rest.
+        may = [one for one in self._clients if one.stands or now >= self._rests(one)]
+        tried = sorted(may, key=lambda one: not one.stands)[:most]
+        said = self._at_once(tried, lambda _, client: client.open())
+        problems = {
+            one: problem
+            for one, problem in zip(tried, said, strict=True)
+            if problem is not None
+        }
+        found = [one for one in tried if one not in problems]
+        if found and problems:
+            self._rest_until |= dict.fromkeys(problems, now + REST_SECONDS)
+            log.warning(
+                "the mail server takes %s connections at once, not %s",
+                len(found),
+                len(tried),
+            )
+        # That a person has to change something says more than that nobody was reached.
+        told = sorted(
+            problems.values(), key=lambda one: not isinstance(one, Misconfigured)
+        )
+        return found, told[0] if told else None
+
+    def _rests(self, client: SmtpClient) -> float:
+        return self._rest_until.get(client, float("-inf"))
+
+    def _at_once(
+        self,
+        clients: Sequence[SmtpClient],
+        work: Callable[[int, SmtpClient], _Done],
+        stop: Callable[[], None] = lambda: None,
+    ) -> list[_Done]:
+        """What work gives for each, done side by side; stop: where it ends early."""
+        parts: list[Future[_Done]] = []
         try:
-            for place, part in enumerate(parts):
-                results[place::number] = part.result()
+            for place, client in enumerate(clients):
+                parts.append(self._threads.submit(work, place, client))
+            return [part.result() for part in parts]
         except BaseException:
             # The next group must not meet a thread that is still at this one.
-            stop.set()
+            stop()
             wait(parts)
             for client in clients:
                 client.abandon()
             raise
-        return results
-
-    def _opened(self, *, most: int) -> tuple[list[SmtpClient], Result | None]:
-        """The connections that stand; a server may allow fewer than are asked for.
-
-        Without any: what the server said to the last one.
-        """
-        found: list[SmtpClient] = []
-        problem: Result | None = None
-        now = monotonic()
-        for place, client in enumerate(self._clients):
-            # The first always tries: somebody has to hear what is wrong.
-            if len(found) == most or (place and now < self._rest_until[place]):
-                continue
-            said = client.open()
-            if said is None:
-                found.append(client)
-                continue
-            problem = said
-            if found:
-                self._rest_until[place] = now + REST_SECONDS
-                log.warning(
-                    "the mail server takes %s connections at once, not %s",
-                    len(found),
-                    len(self._clients),
-                )
-        return found, problem
 
     def close(self) -> None:
-        for client in self._clients:
-            client.close()
+        self._at_once(self._clients, lambda _, client: client.close())
 
 
 def _subject(subject: str) -> str:

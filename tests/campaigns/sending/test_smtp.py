@@ -5,6 +5,7 @@ import re
 import socket
 import socketserver
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
@@ -33,7 +34,7 @@ from campaigns.sending.channels import (
     channel_for,
 )
 from campaigns.sending.channels.smtp import SmtpChannel
-from campaigns.sending.protocol import Lane, deliver_next_batch
+from campaigns.sending.protocol import GATE_SPARE_SECONDS, Lane, deliver_next_batch
 from campaigns.sending.smtp_client import (
     SmtpClient,
     SmtpMail,
@@ -297,6 +298,7 @@ class _Scripted(socketserver.StreamRequestHandler):
                 self.wfile.write(b"421 too many connections\r\n")
                 return
             script = server.scripts.pop(0) if server.scripts else ["drop"]
+        time.sleep(server.wait_seconds)
         self.wfile.write(b"220 hello\r\n")
         in_data = False
         while line := self.rfile.readline():
@@ -309,6 +311,7 @@ class _Scripted(socketserver.StreamRequestHandler):
                 in_data = False
                 verb = b"DOT"
             if verb == b"EHLO":
+                time.sleep(server.wait_seconds)
                 self.wfile.write(server.greeting)
                 continue
             if verb in (b"RSET", b"QUIT"):
@@ -335,6 +338,7 @@ def scripted(request):
     server = Server(("127.0.0.1", 0), _Scripted)
     server.scripts, server.seen, server.lock = [], [], threading.Lock()
     server.connections, server.most, server.quit_as_content = 0, 1000, False
+    server.wait_seconds = 0.0
     extra = b"250-PIPELINING\r\n" if request.param == "pipelining" else b""
     server.greeting = b"250-me\r\n" + extra + b"250 SIZE 1000000\r\n"
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -473,6 +477,96 @@ def test_where_no_connection_stands_the_server_is_busy_and_nothing_is_in_doubt(
     first, *others = channel.hand_over(many_mails(5))
     assert isinstance(first, Busy)
     assert others == [NOT_REACHED] * 4
+
+
+@pytest.fixture(params=["says nothing", "answers to no SYN", "greets and is silent"])
+def swallowing(request):
+    """The port of a server that takes connections, or not even that, and no more."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if request.param != "answers to no SYN":
+            server.listen(64)
+            stop = threading.Event()
+
+            def accept():
+                taken = []
+                while not stop.is_set():
+                    taken.append(server.accept()[0])
+                    if request.param == "greets and is silent":
+                        taken[-1].sendall(b"220 hello\r\n")
+
+            thread = threading.Thread(target=accept, daemon=True)
+            thread.start()
+            yield server.getsockname()[1]
+            stop.set()
+            socket.create_connection(server.getsockname()).close()
+            thread.join(10)
+            return
+        # A queue of one that nobody takes from: Linux drops what comes after it.
+        server.listen(0)
+        queued = [socket.socket() for _ in range(2)]
+        for one in queued:
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+        for one in queued:
+            one.close()
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_a_server_that_swallows_connections_costs_one_timeout(
+    swallowing, connections, monkeypatch
+):
+    monkeypatch.setattr(SmtpChannel, "timeout_seconds", 1.0)
+    url = f"smtp://127.0.0.1:{swallowing}?connections={connections}"
+    channel = SmtpChannel(url)
+    began = time.monotonic()
+    first, *others = channel.hand_over(many_mails(8))
+    assert 0.9 < time.monotonic() - began < 1.9
+    channel.close()
+    # Surely not sent: the same mails may leave later.
+    assert (type(first), first.reason) == (Busy, "not_sent_net")
+    assert others == [NOT_REACHED] * 7
+
+
+def test_an_answer_always_later_than_the_last_costs_one_timeout(scripted):
+    """A server that greets, answers and encrypts, each just in time."""
+    scripted.wait_seconds, scripted.scripts = 0.7, [GOOD, GOOD]
+    address = SmtpServer("127.0.0.1", scripted.server_address[1], "", "", False, "")
+    client, began = SmtpClient(address, timeout_seconds=1), time.monotonic()
+    assert isinstance(client.open(), Busy)
+    assert time.monotonic() - began < 1.3
+    assert not client.stands
+
+
+def test_whichever_connection_stands_is_used_and_the_swallowed_one_rests(
+    scripted, monkeypatch
+):
+    """The first is the one that is swallowed, and is not waited for again."""
+    monkeypatch.setattr(SmtpChannel, "timeout_seconds", 1.5)
+    scripted.scripts = [GOOD * 50 for _ in range(2)]
+    channel = side_by_side(scripted, 3)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        there = channel._clients[0]._server._replace(port=silent.getsockname()[1])
+        channel._clients[0]._server = there
+        took = []
+        for _ in range(2):
+            began = time.monotonic()
+            results = channel.hand_over(many_mails(20))
+            took.append(time.monotonic() - began)
+            assert results == [Receipt(f"id{one}") for one in range(20)]
+        assert scripted.connections == 2
+        assert took[1] < 1.4 < took[0]
+        channel.close()
+
+
+def test_the_lease_outlasts_the_opening_and_every_answer_after_it():
+    channel = SmtpChannel("smtp://127.0.0.1?connections=16")
+    longest = (1 + channel.group_size) * channel.timeout_seconds
+    spare = Lane("bulk", channel).lease.total_seconds() - longest
+    assert spare > GATE_SPARE_SECONDS
 
 
 def test_when_handing_over_is_interrupted_no_thread_goes_on(scripted, monkeypatch):
