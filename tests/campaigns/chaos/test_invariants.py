@@ -65,17 +65,17 @@ def test_a_second_mail_is_allowed_only_to_whom_it_was_sent_again_and_never_a_thi
     here, provider, at
 ):
     first, other = Message.objects.order_by("pk")[:2]
-    taken = {one.public_id: one for one in provider.ledger}
+    taken = {one.public_id: one for one in provider.taken}
     SecondTry.objects.create(message=first, at=at)
     SecondTry.objects.create(message=other, at=at, why_not="suppressed")
-    provider.ledger.append(taken[first.public_id])
+    provider.taken.append(taken[first.public_id])
     assert check(here, provider, sends_again=True).twice == 1
     with pytest.raises(AssertionError, match="I1: 1 mails"):
         check(here, provider)
-    provider.ledger.append(taken[first.public_id])
+    provider.taken.append(taken[first.public_id])
     with pytest.raises(AssertionError, match="I1: 1 mails"):
         check(here, provider, sends_again=True)
-    provider.ledger[-1] = taken[other.public_id]
+    provider.taken[-1] = taken[other.public_id]
     with pytest.raises(AssertionError, match="I1: 1 mails"):
         check(here, provider, sends_again=True)
 

@@ -1,6 +1,7 @@
 """SIGKILL at named places, in real processes: nobody twice, and every sum closes."""
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -21,10 +22,12 @@ def crash(point, times=1):
     return {"ATTUNE_CRASH_AT": f"{point}:{times}", "ATTUNE_CRASH_TESTS": "yes"}
 
 
-def check(shop):
+def check(shop, *, sends_again=False):
     """I1 to I7; the outbox is the provider's ledger, and every process is dead."""
     outbox = Outbox(shop.folder / "outbox")
-    sums = invariants.check(shop, outbox, at_rest=True, calm=False)
+    sums = invariants.check(
+        shop, outbox, sends_again=sends_again, at_rest=True, calm=False
+    )
     assert sums.audience == 40
     return sums
 
@@ -106,6 +109,7 @@ def test_a_kill_while_notices_are_sent_again_sends_nobody_a_third(shop, doubted,
         assert state["send"] == "sent"
         assert Counter(state["messages"].values()) == {"accepted": 40}
         assert Counter(taken(state).values()) == {1: 40 - doubted, 2: doubted}
+    check(shop, sends_again=True)
 
 
 @pytest.mark.parametrize("point", ["after_intent", "after_accept", "inside_outcome"])
@@ -122,6 +126,7 @@ def test_a_notice_in_doubt_twice_is_not_sent_a_third_time(shop, doubted, point):
     twice = 0 if point == "after_intent" else doubted
     assert Counter(taken(state).values())[2] == twice
     assert max(taken(state).values()) <= 2
+    check(shop, sends_again=True)
 
 
 @pytest.mark.slow
