@@ -10,7 +10,6 @@ so that no crash makes it twice. Source: sending.md 0.4, 3.3, 3.4.
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,12 +30,13 @@ from campaigns.models import (
 )
 from campaigns.resending import (
     close_settled,
-    let_wait,
+    let_all_wait,
     lock_batches,
     others_of,
     reopen,
 )
 from campaigns.sending import breaker, crashpoints, keeping, ledger, trail
+from campaigns.sending.frequency import SURELY_NOT_SENT
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.timing import expiry
 
@@ -46,12 +46,6 @@ log = logging.getLogger(__name__)
 DOUBTED_FOR: Final = timedelta(minutes=30)
 # Messages of a send in one transaction.
 MOST_A_TURN: Final = 500
-# A second try that surely did not leave; the first may have arrived all the same.
-_NOT_SENT: Final = (
-    Message.State.FAILED,
-    Message.State.LEFT_OUT,
-    Message.State.CANCELLED,
-)
 _SAID_AGAIN: Final = (
     "Sent again by itself, as its campaign says: the first attempt was still in doubt "
     "after half an hour."
@@ -176,11 +170,8 @@ def _let_all_wait(send: Send, going: list[Message], *, at: datetime) -> None:
     if not going:
         return
     reopen(send)
-    by_tone: dict[str, list[int]] = defaultdict(list)
-    for one in going:
-        by_tone[one.tone].append(one.pk)
-    for tone, ids in sorted(by_tone.items()):
-        let_wait(send, tone, ids, state=Message.State.IN_DOUBT, at=at)
+    tones = [(one.pk, one.tone) for one in going]
+    let_all_wait(send, tones, state=Message.State.IN_DOUBT, at=at)
     for batch_id in sorted({one.batch_id for one in going if one.batch_id}):
         close_settled(batch_id)
 
@@ -238,7 +229,7 @@ def _end_second_tries() -> None:
     tried = SecondTry.objects.filter(over=False)
     if not tried.exists():
         return
-    not_sent = tried.filter(message__state__in=_NOT_SENT)
+    not_sent = tried.filter(message__state__in=SURELY_NOT_SENT)
     _back_in_doubt(list(not_sent.values_list("message_id", flat=True)))
     with transaction.atomic():
         # Locked alone: a person who sends one again comes to it last.
@@ -256,7 +247,7 @@ def _back_in_doubt(message_ids: list[int]) -> None:
     with transaction.atomic():
         batches = _batches_of(message_ids)
         lock_batches(batches)
-        back = Message.objects.filter(pk__in=message_ids, state__in=_NOT_SENT)
+        back = Message.objects.filter(pk__in=message_ids, state__in=SURELY_NOT_SENT)
         for message in back.order_by("pk").select_for_update():
             message.detail = f"the second try: {reason_label(message)}"[:200]
             message.state, message.reason = Message.State.IN_DOUBT, "in_doubt"

@@ -11,15 +11,11 @@ from django.db.models import Count, Min
 from campaigns.models import Batch, Message, Send
 from campaigns.planning import NOBODY_SENDS, sender_is_running
 from campaigns.sending import breaker, canary, instance, limits
+from campaigns.sending.frequency import SURELY_NOT_SENT
 
 RATE_OVER: Final = timedelta(seconds=60)
 # Below this many seconds a rate is only noise.
 RATE_NEEDS_SECONDS: Final = 2.0
-_NOT_SENT: Final = (
-    Message.State.LEFT_OUT,
-    Message.State.FAILED,
-    Message.State.CANCELLED,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ def send_progress(send: Send, *, at: datetime) -> Progress:
         .annotate(count=Count("*"))
     ):
         states[state] += count
-        if state in _NOT_SENT:
+        if state in SURELY_NOT_SENT:
             reasons[reason or state] += count
     rate = _rate(send, at=at)
     waiting = states[Message.State.WAITING]

@@ -8,7 +8,7 @@ when, stands in doubts.py.
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # Refusals that say nothing of the address.
 WORTH_ANOTHER_TRY: Final = ("not_sent_bad", "gave_up")
-MAY_HAVE_IT: Final = (
+_MAY_HAVE_IT: Final = (
     Message.State.WAITING,
     Message.State.HANDING_OVER,
     Message.State.ACCEPTED,
@@ -59,7 +59,7 @@ def others_of(send: Send) -> QuerySet[Message]:
         ~Q(pk=OuterRef("pk")),
         Q(send=first) | Q(send__tops_up=first),
         customer=OuterRef("customer"),
-        state__in=MAY_HAVE_IT,
+        state__in=_MAY_HAVE_IT,
     )
 
 
@@ -69,16 +69,11 @@ def send_failed_again(send: Send, *, by: "User", at: datetime) -> int:
     Nobody who was mailed, or may have been, is among them. Raises WrongState.
     """
     with transaction.atomic():
-        send = reopened(send.pk)
+        send = _reopened(send.pk)
         again = list(refused_by_mistake(send).values_list("pk", "tone", "batch_id"))
         lock_batches({batch for *_, batch in again})
-        by_tone: dict[str, list[int]] = defaultdict(list)
-        for pk, tone, _ in again:
-            by_tone[tone].append(pk)
-        count = sum(
-            let_wait(send, tone, ids, state=Message.State.FAILED, at=at)
-            for tone, ids in sorted(by_tone.items())
-        )
+        tones = [(pk, tone) for pk, tone, _ in again]
+        count = let_all_wait(send, tones, state=Message.State.FAILED, at=at)
         trail.note(send.pk, f"{count:,} that were refused wait again.", at=at, by=by)
     log.info("send %s: %s messages wait again, by user %s", send.pk, count, by.pk)
     return count
@@ -91,12 +86,11 @@ def send_doubtful_again(message: Message, *, by: "User", at: datetime) -> None:
     Raises CannotSettle unless it is in doubt, WrongState.
     """
     with transaction.atomic():
-        send = reopened(message.send_id)
+        send = _reopened(message.send_id)
         found = Message.objects.get(pk=message.pk)
         lock_batches({found.batch_id})
-        if not let_wait(
-            send, found.tone, [found.pk], state=Message.State.IN_DOUBT, at=at
-        ):
+        alone = [(found.pk, found.tone)]
+        if not let_all_wait(send, alone, state=Message.State.IN_DOUBT, at=at):
             raise CannotSettle(
                 f"Message {found.public_id} is {found.get_state_display()}: only one "
                 "in doubt can be sent again in spite of that."
@@ -111,7 +105,7 @@ def send_doubtful_again(message: Message, *, by: "User", at: datetime) -> None:
     log.info("message %s is sent again, by user %s", found.public_id, by.pk)
 
 
-def reopened(send_id: int) -> Send:
+def _reopened(send_id: int) -> Send:
     """The send, locked and under way. Raises WrongState."""
     send = Send.objects.select_for_update(no_key=True).get(pk=send_id)
     if send.state not in _OPEN_TO_IT:
@@ -135,10 +129,29 @@ def lock_batches(ids: Collection[int | None]) -> None:
     list(wanted.order_by("pk").select_for_update().values_list("pk"))
 
 
-def let_wait(
+def let_all_wait(
+    send: Send,
+    tones: Iterable[tuple[int, str]],
+    *,
+    state: Message.State,
+    at: datetime,
+) -> int:
+    """Put messages that are still in this state into batches of their own; how many.
+
+    tones: of each message its id and its tone.
+    """
+    by_tone: dict[str, list[int]] = defaultdict(list)
+    for pk, tone in tones:
+        by_tone[tone].append(pk)
+    return sum(
+        _let_wait(send, tone, ids, state=state, at=at)
+        for tone, ids in sorted(by_tone.items())
+    )
+
+
+def _let_wait(
     send: Send, tone: str, ids: list[int], *, state: Message.State, at: datetime
 ) -> int:
-    """Put messages that are still in this state into batches of their own."""
     variant = send.variants.get(tone=tone)
     size = batch_size_of(settings.PROVIDER)
     moved = 0

@@ -42,11 +42,14 @@ def due(lane: str, *, at: datetime) -> int:
 
 @contextmanager
 def kept_calls(
-    lane: Lane, claim: Claim, *, now: Callable[[], datetime]
+    lane: Lane, claim: Claim, *, wanted: bool, now: Callable[[], datetime]
 ) -> Iterator[None]:
-    """Within, a call of this batch leaves only after it was kept. Raises LostLease."""
+    """Within, a call of this batch leaves only after it was kept. Raises LostLease.
+
+    wanted: of a channel that keeps; else nothing is done.
+    """
     channel: Any = lane.channel
-    if not keeps(channel):
+    if not wanted:
         yield
         return
 

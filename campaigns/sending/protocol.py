@@ -13,7 +13,6 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -368,8 +367,9 @@ class _Delivery:
         if not ledger.may_leave(self.claim, way=self.lane.way, now=self.clock.now()):
             return [NOT_REACHED] * len(group)
         self.left_at = self.clock.now()
-        kept = keeping.kept_calls(self.lane, self.claim, now=self.clock.now)
-        with kept if self.keeps else nullcontext():
+        with keeping.kept_calls(
+            self.lane, self.claim, wanted=self.keeps, now=self.clock.now
+        ):
             self.answers = results = channel.hand_over(group)
         if len(results) != len(group):
             raise AssertionError(

@@ -8,36 +8,30 @@ import pytest
 
 from customers.models import Consent, Suppression
 from engagement import inbox
+from engagement.bodies import FORM
 from engagement.models import DeadLetter, MessageEngagement, TrackingEvent
+from tests.engagement.signing import SIGNING_KEYS
 
 pytestmark = pytest.mark.django_db
 TO, ANOTHER = "cleo@example.com", "dora@example.com"
 TIME = 1_699_000_000
 MOMENT = datetime.fromtimestamp(TIME, UTC)
 SAID_AT = MOMENT.strftime("%Y-%m-%d %H:%M:%S")
-SECRETS = {
-    "MAILGUN_WEBHOOK_SIGNING_KEY": "a key",
-    "MAILERSEND_SIGNING_SECRET": "a secret",
-    "MANDRILL_WEBHOOK_KEY": "a key",
-    "POSTAL_WEBHOOK_KEY": "a key",
-    "UNISENDER_GO_API_KEY": "a key",
-}
 
 
 @pytest.fixture
 def told(rf, settings, at):
     """Has a report taken in, of whoever; who may call is asked elsewhere."""
-    settings.ANYMAIL = settings.ANYMAIL | SECRETS
+    settings.ANYMAIL = settings.ANYMAIL | SIGNING_KEYS
 
     def do(provider, said):
         body, kind = json.dumps(said), "application/json"
         if provider == "mandrill":
-            body, kind = urlencode({"mandrill_events": body}), inbox_form
+            body, kind = urlencode({"mandrill_events": body}), FORM
         request = rf.generic("POST", "/", body, content_type=kind)
         assert inbox.keep(provider, request, at=at)
         return list(TrackingEvent.objects.order_by("pk"))
 
-    inbox_form = "application/x-www-form-urlencoded"
     return do
 
 
@@ -336,7 +330,7 @@ def test_who_had_said_no_to_the_provider_is_mailed_by_no_other_either(
 def test_a_form_of_mailgun_says_by_a_code_why_mail_was_kept_back(
     rf, settings, at, code, reason
 ):
-    settings.ANYMAIL = settings.ANYMAIL | SECRETS
+    settings.ANYMAIL = settings.ANYMAIL | SIGNING_KEYS
     said = {"event": "dropped", "recipient": TO, "timestamp": str(TIME), "code": code}
     assert inbox.keep("mailgun", rf.post("/", said), at=at)
     assert TrackingEvent.objects.get().event_type == "rejected"

@@ -10,15 +10,12 @@ from customers.models import Suppression
 from engagement import inbox
 from engagement.models import TrackingEvent, WebhookCall
 from engagement.services import Event, record_events
+from tests.engagement.signing import SIGNING_KEYS
 
 pytestmark = pytest.mark.django_db
 
 SECRETS = {
-    "MAILGUN_WEBHOOK_SIGNING_KEY": "a key",
-    "MAILERSEND_SIGNING_SECRET": "a secret",
-    "MANDRILL_WEBHOOK_KEY": "a key",
-    "POSTAL_WEBHOOK_KEY": "a key",
-    "UNISENDER_GO_API_KEY": "a key",
+    **SIGNING_KEYS,
     "SPARKPOST_TRACK_INITIAL_OPEN_AS_OPENED": True,
 }
 TIME = 1_700_000_000

@@ -18,6 +18,7 @@ from engagement.models import (
     TrackingEvent,
     WebhookCall,
 )
+from tests.engagement.signing import SIGNING_KEYS
 
 pytestmark = pytest.mark.django_db
 DAY = "2023-11-14"
@@ -81,11 +82,7 @@ def test_any_order_repetition_and_delay_gives_the_same(post, message, sendgrid, 
 
 
 SECRETS = {
-    "MAILGUN_WEBHOOK_SIGNING_KEY": "a key",
-    "MAILERSEND_SIGNING_SECRET": "a secret",
-    "MANDRILL_WEBHOOK_KEY": "a key",
-    "POSTAL_WEBHOOK_KEY": "a key",
-    "UNISENDER_GO_API_KEY": "a key",
+    **SIGNING_KEYS,
     # As the library's own test of that report has it.
     "SPARKPOST_TRACK_INITIAL_OPEN_AS_OPENED": True,
 }

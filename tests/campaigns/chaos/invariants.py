@@ -83,8 +83,8 @@ def check(
 
     at_rest: no worker runs. calm: nobody died, stood still or lost the database, so
     that whatever was kept or reserved is of somebody. group_seconds: the longest that
-    one group is on its way. sends_again: of a notice whose campaign
-    says so, what was in doubt may have been taken twice, and never more.
+    one group is on its way. sends_again: of a notice whose campaign says so, what was
+    in doubt may have been taken twice, and never more.
     """
     before = Counter(one.public_id for one in tuple(provider.taken))
     sends = shop.execute("SELECT id, state, audience_size FROM campaigns_send")

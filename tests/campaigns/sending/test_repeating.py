@@ -59,7 +59,8 @@ def once(fake):
     return len(addresses)
 
 
-def dies(lane, *, after_the_call):
+def dies(lane, *, at, after_the_call):
+    """Whoever holds the batch; returns when it has been taken up after its lease."""
     hand_over = lane.channel.hand_over
 
     def die(mails):
@@ -68,6 +69,11 @@ def dies(lane, *, after_the_call):
         raise Died
 
     lane.channel.hand_over = die
+    with pytest.raises(Died):
+        deliver_next_batch(lane, now=at)
+    later = at + lane.lease + MINUTE
+    ledger.sweep(now=later)
+    return later
 
 
 @pytest.mark.parametrize(
@@ -136,11 +142,7 @@ def test_where_it_is_to_be_left_whoever_dies_leaves_all_in_doubt(
 ):
     freeze(send, "leave")
     lane = lane_of(name)
-    dies(lane, after_the_call=True)
-    with pytest.raises(Died):
-        deliver_next_batch(lane, now=at)
-    later = at + lane.lease + MINUTE
-    ledger.sweep(now=later)
+    later = dies(lane, at=at, after_the_call=True)
     assert states(send) == {"in_doubt": PEOPLE}
     assert not repeat_next(lane, now=later)
     assert once(fake) == PEOPLE
@@ -221,11 +223,7 @@ def test_whoever_dies_before_the_call_leaves_nobody_in_doubt(
     """F2: nothing was kept, so nothing left."""
     lane = lane_of(name)
     hand_over, lane.channel.hand_over = lane.channel.hand_over, None
-    dies(lane, after_the_call=False)
-    with pytest.raises(Died):
-        deliver_next_batch(lane, now=at)
-    later = at + lane.lease + MINUTE
-    ledger.sweep(now=later)
+    later = dies(lane, at=at, after_the_call=False)
     assert states(send) == {"waiting": PEOPLE}
     lane.channel.hand_over = hand_over
     deliver_next_batch(lane, now=later)
@@ -236,11 +234,7 @@ def test_whoever_dies_before_the_call_leaves_nobody_in_doubt(
 def test_whoever_dies_after_the_call_leaves_it_to_be_repeated(send, lane_of, fake, at):
     """F3: the provider answers as it did, and mails nobody."""
     lane = lane_of("resend")
-    dies(lane, after_the_call=True)
-    with pytest.raises(Died):
-        deliver_next_batch(lane, now=at)
-    later = at + lane.lease + MINUTE
-    ledger.sweep(now=later)
+    later = dies(lane, at=at, after_the_call=True)
     assert states(send) == {"in_doubt": PEOPLE}
     assert repeat_next(lane, now=later)
     assert states(send) == {"accepted": PEOPLE}
