@@ -51,7 +51,6 @@ def notice(campaign):
     campaign.template.purpose = "service"
     campaign.template.save()
     campaign.if_in_doubt = "again"
-    campaign.neutral_share = 0.0
     campaign.save()
     return campaign
 
@@ -86,6 +85,9 @@ def doubtful(world, die, at):
         spread, world.SEGMENTS = world.SEGMENTS, ("excited",)
         world.add_customers(count)
         world.SEGMENTS = spread
+        # One tone for all, and so one batch, whatever numbers the customers have.
+        campaign.neutral_share = 0.0
+        campaign.save(update_fields=["neutral_share"])
         send = world.prepared_send(campaign)
         send.frozen |= frozen
         send.save(update_fields=["frozen"])
