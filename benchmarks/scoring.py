@@ -27,6 +27,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from segmentation.emotion import cleaning
 from segmentation.emotion.analyzers import ANALYZERS
+from segmentation.emotion.analyzers.products import add_up_in_full
 from segmentation.emotion.language import language_of
 from segmentation.emotion.reading import TextToRead, read_texts
 from segmentation.emotion.sentences import split_sentences
@@ -97,6 +98,7 @@ class Before:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        add_up_in_full(options)  # as ours
         self._session = ort.InferenceSession(folder / "model.int8.onnx", options)
         lines = (folder / "vocab.txt").read_text("utf-8").splitlines()
         vocabulary = {piece: number for number, piece in enumerate(lines)}

@@ -179,7 +179,7 @@ def timeline_notes(lines: Sequence[Interaction]) -> dict[int, SafeString]:
 
 def _reads_as(score: EmotionScore) -> SafeString:
     if not score.families:
-        return format_html("<span>not read: {}</span>", score.not_read)
+        return format_html("<span>not read: {}</span>", score.why_not_read)
     family, strength = strongest_family(families_of(score.families).tolist())
     return format_html(
         '{}<span>{} of 100{}</span><a href="{}">why</a>',

@@ -59,6 +59,11 @@ class EmotionScore(models.Model):
     def __str__(self) -> str:
         return f"score of interaction {self.interaction_id}"
 
+    @property
+    def why_not_read(self) -> str:
+        """For "not read: …": such as Spanish, or no text."""
+        return self.not_read.removeprefix("language: ")
+
 
 class ReadingMark(models.Model):
     """How far texts have been read; one row. Numbers are ids of interactions."""

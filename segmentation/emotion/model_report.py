@@ -144,10 +144,18 @@ def _head(found: Mapping[str, Any]) -> list[str]:
 def _of_teachers(about: Mapping[str, Any]) -> str:
     large = "a network eight times its size (all-mpnet-base-v2, Apache-2.0)"
     if before := about.get("goes_on_from"):
+        whole = about.get("refined_all", True)
+        how = "--refine" if whole else "--refine --comments-alone"
+        mean = (
+            "two such fits, of all texts and of comments alone"
+            if whole
+            else "those weights, which have learned all texts, and a fit of comments alone"
+        )
         return (
-            f"Refined (`--refine`): fitted further from the weights `{before}`, which "
-            f"{large} had taught; here people taught, and those weights with a wider "
-            "head over all their layers. "
+            f"Refined (`{how}`): fitted further from the weights `{before}`. People "
+            "taught, and those weights with a wider head over all their layers; of "
+            f"comments also {large}, which says more of the four sentiments than a small "
+            f"network can find by itself. What is shipped is the mean of {mean}. "
         )
     return f"It was taught by people and by {large}, trained on the same texts. "
 
@@ -274,9 +282,9 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         "## Would more texts help?",
         "",
-        "Fitted again, without a large teacher, with fewer customer texts, drawn at random "
-        f"from the {curve[0]['of']:,} there were at the time, beside 6,000 comments of "
-        "GoEmotions; development set.",
+        "Fitted again, without a large teacher: 6,000 comments of GoEmotions, then, each "
+        "time from there and for as many steps, fewer customer texts or more, drawn at "
+        f"random from the {curve[0]['of']:,} there were at the time; development set.",
         "",
         "| customer texts | right | acceptable |",
         "| ---: | ---: | ---: |",

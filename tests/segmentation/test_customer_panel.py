@@ -47,7 +47,7 @@ def test_the_timeline_tells_what_each_text_reads_as(admin_client, said):
     assert "reads as joy" in text
     assert "<span>84 of 100</span>" in text
     assert reverse("segmentation:text", args=[joyful.interaction_id]) in text
-    assert "not read: language: Welsh" in text
+    assert "not read: Welsh" in text
     assert "no text" not in text
 
 

@@ -104,7 +104,7 @@ def test_a_text_in_another_language_says_that_it_was_not_read(admin_client, tick
     EmotionScore.objects.all().delete()
     score_interactions()
     html = admin_client.get(page_of(ticket)).content.decode()
-    assert "Not read: language: Spanish" in html
+    assert "Not read: Spanish" in html
 
 
 def test_a_word_is_tried_before_it_is_kept(admin_client, db):

@@ -18,6 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from segmentation.emotion.analyzers.base import MOST_PIECES
+from segmentation.emotion.analyzers.products import add_up_in_full
 from segmentation.emotion.families import LABELS, NEUTRAL_LABEL, OUTPUTS, FloatArray
 from segmentation.emotion.lexical import LexicalHead, lexical_head
 from segmentation.emotion.weights import (
@@ -163,6 +164,7 @@ def _session(model: bytes) -> ort.InferenceSession:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    add_up_in_full(options)
     return ort.InferenceSession(
         model,
         options,

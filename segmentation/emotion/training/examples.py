@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.emotion.families import LABELS, MEMBERSHIP, FloatArray
+from segmentation.emotion.label_figures import SENTIMENT, grouped
 from segmentation.emotion.wordpiece import WordPiece
 
 # By rank, of the labels a reader gave: the first weighs most. Sums below to one family
@@ -18,15 +19,19 @@ _FIRST, _OTHER = 0.9, 0.45  # probability that a label of that rank is present
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """pieces: ids of each text. labels: (n, 30), families: (n, 9), each in [0, 1].
+    """pieces: ids of each text. labels: (n, 30), families: (n, 9), sentiments: (n, 4),
+    each in [0, 1].
 
     labels: the 28 and the flags, NaN where nobody has said. families sums to 1 where
-    the loss on the family mix counts, else it is all zero.
+    the loss on the family mix counts, else it is all zero. sentiments: whether any of a
+    sentiment's labels is there, in the order of SENTIMENT, NaN where that has no say of
+    its own.
     """
 
     pieces: list[NDArray[np.int32]]
     labels: FloatArray
     families: FloatArray
+    sentiments: FloatArray
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -36,6 +41,7 @@ class Examples:
             self.pieces + other.pieces,
             np.vstack([self.labels, other.labels]),
             np.vstack([self.families, other.families]),
+            np.vstack([self.sentiments, other.sentiments]),
         )
 
     def pick(self, rows: Sequence[int] | NDArray[np.int64]) -> "Examples":
@@ -44,7 +50,14 @@ class Examples:
             [self.pieces[row] for row in rows],
             self.labels[list(rows)],
             self.families[list(rows)],
+            self.sentiments[list(rows)],
         )
+
+
+def sentiments_of(said: FloatArray) -> FloatArray:
+    """(n, 30) → (n, 4): whether any of a sentiment's labels is there, as likely as
+    they say."""
+    return grouped(said[:, : len(LABELS)], SENTIMENT, "noisy-or")
 
 
 def mosaics(

@@ -182,11 +182,18 @@ class _Graph:
         own = [f"{name}attention.self.{head}." for head in heads]
         weights = [self._state[head + "weight"].T for head in own]
         biases = [self._state[head + "bias"] for head in own]
-        self._array(name + "qkv", np.concatenate(weights, axis=1))
+        # All three read the same columns.
+        spoken, joined = self._evened(
+            name + "qkv",
+            hidden,
+            np.concatenate(weights, axis=1),
+            f"{name}attention.self.{heads[0]}",
+        )
+        self._array(name + "qkv", joined)
         self._array(name + "qkv.b", np.concatenate(biases))
         self._node(
             "Attention",
-            [hidden, name + "qkv", name + "qkv.b"],
+            [spoken, name + "qkv", name + "qkv.b"],
             name + "heard",
             domain="com.microsoft",
             num_heads=self._config.num_attention_heads,
@@ -221,17 +228,21 @@ class _Graph:
         return name + "out"
 
     def _even_matmul(self, name: str, left: str, layer: str) -> str:
-        """left @ weights, with the outlying columns of left brought into line."""
+        """left @ weights of the layer, evened."""
         weights = self._state[layer + ".weight"].T
+        return self._matmul(name, *self._evened(name, left, weights, layer))
+
+    def _evened(
+        self, name: str, left: str, weights: NDArray[np.float32], layer: str
+    ) -> tuple[str, NDArray[np.float32]]:
+        """left with its outlying columns brought into line, and weights to match."""
         most = self._largest[layer]
         excess = np.maximum(most / np.quantile(most, _USUAL_COLUMNS), 1.0)
         if excess.max() < _WORTH_A_NODE:
-            return self._matmul(name, left, weights)
+            return left, weights
         self._array(name + ".even", (1 / excess).astype(np.float32))
         self._node("Mul", [left, name + ".even"], name + ".evened")
-        return self._matmul(
-            name, name + ".evened", (weights * excess[:, None]).astype(np.float32)
-        )
+        return name + ".evened", (weights * excess[:, None]).astype(np.float32)
 
     def _matmul(self, name: str, left: str, right: NDArray[np.float32]) -> str:
         self._array(name + ".w", right)

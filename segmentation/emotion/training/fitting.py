@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segmentation.emotion.families import MEMBERSHIP
+from segmentation.emotion.families import LABELS, MEMBERSHIP, FloatArray
+from segmentation.emotion.label_figures import SENTIMENT
 from segmentation.emotion.training.encoder import (
     Encoder,
     base_vocabulary,
@@ -24,6 +25,10 @@ from segmentation.emotion.wordpiece import CUSTOMER_MARK, MAX_PIECES
 
 _MASK_ID = 103
 _CUSTOMER_ID = base_vocabulary()[CUSTOMER_MARK]
+_LEAST = 1e-6  # of a probability that is taken the logarithm of
+_SENTIMENTS = np.array(
+    [[label in labels for labels in SENTIMENT.values()] for label in LABELS], float
+)
 _APART_STEPS = 20  # that processes go alone
 _CHUNK_BATCHES = 50  # batches of like length are cut out of this many shuffled ones
 
@@ -39,6 +44,7 @@ class Stage:
     warm_up: float = 0.1
     word_dropout: float = 0.05
     family_weight: float = 1.0
+    sentiment_weight: float = 0.0
     flag_weight: float = 1.0
     mosaic_share: float = 0.0
     comment_weight: float = 1.0  # of a row nobody gave a family mix, beside one with it
@@ -114,10 +120,13 @@ def _fit(
     warm = max(1, int(stage.warm_up * total))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: min((step + 1) / warm, max(0.0, (total - step) / (total - warm))),
+        lambda step: min(
+            (step + 1) / warm, max(0.0, (total - step) / max(1, total - warm))
+        ),
     )
     labels = torch.from_numpy(examples.labels.astype(np.float32))
     families = torch.from_numpy(examples.families.astype(np.float32))
+    sentiments = torch.from_numpy(examples.sentiments.astype(np.float32))
     parameters = [value for group in groups for value in group["params"]]
     limit = total if stage.most_steps is None else min(total, stage.most_steps)
     batches = _steps(lengths, stage, limit * stage.processes)
@@ -130,7 +139,7 @@ def _fit(
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             logits = network(torch.where(hidden, _MASK_ID, ids), mask, spans).float()
         flat = [row for group in groups_of for row in group]
-        loss = loss_of(logits, labels[flat], families[flat], stage)
+        loss = loss_of(logits, labels[flat], families[flat], sentiments[flat], stage)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
@@ -156,24 +165,42 @@ def loss_of(
     logits: torch.Tensor,
     labels: torch.Tensor,
     families: torch.Tensor,
+    sentiments: torch.Tensor,
     stage: Stage,
 ) -> torch.Tensor:
-    """Binary cross-entropy on what is known of labels and flags; and, where readers
-    gave a family mix, the cross-entropy of the mix q that the product shows (noisy-or,
-    then P / sum P)."""
-    weight = (~labels.isnan()).float()
-    weight[:, len(MEMBERSHIP) :] *= stage.flag_weight
-    presence = torch.nn.functional.binary_cross_entropy_with_logits(
-        logits, labels.nan_to_num(), weight=weight, reduction="none"
-    ).sum(1)
-    absent = torch.nn.functional.logsigmoid(-logits[:, : len(MEMBERSHIP)])
-    absent = absent @ torch.from_numpy(MEMBERSHIP.astype(np.float32))
-    present = -torch.expm1(absent.clamp(max=-1e-6))
+    """Binary cross-entropy on what is known of labels, flags and sentiments (noisy-or
+    of their labels); and, where readers gave a family mix, the cross-entropy of the mix
+    q that the product shows (noisy-or, then P / sum P)."""
+    presence = _cross_entropy(logits, labels)
+    presence[:, len(LABELS) :] *= stage.flag_weight
+    absent = torch.nn.functional.logsigmoid(-logits[:, : len(LABELS)])
+    present = _any_of(absent, MEMBERSHIP)
     mix = torch.log(present) - torch.log(present.sum(1, keepdim=True))
     mixed = -(families * mix).sum(1)
-    each = presence + stage.family_weight * mixed
+    each = presence.sum(1) + stage.family_weight * mixed
+    if stage.sentiment_weight:
+        felt = _any_of(absent, _SENTIMENTS)
+        each = each + stage.sentiment_weight * _cross_entropy(
+            torch.logit(felt, _LEAST), sentiments
+        ).sum(1)
     counts = torch.where(families.sum(1) > 0, 1.0, stage.comment_weight)
     return (counts * each).sum() / counts.sum()
+
+
+def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Of each; 0 where the target is not known."""
+    return torch.nn.functional.binary_cross_entropy_with_logits(
+        logits,
+        targets.nan_to_num(),
+        weight=(~targets.isnan()).float(),
+        reduction="none",
+    )
+
+
+def _any_of(absent: torch.Tensor, members: FloatArray) -> torch.Tensor:
+    """(n, groups): noisy-or. absent: (n, 28) of log(1 - p); members: (28, groups)."""
+    nobody = absent @ torch.from_numpy(members.astype(np.float32))
+    return -torch.expm1(nobody.clamp(max=-_LEAST))
 
 
 def _rows(

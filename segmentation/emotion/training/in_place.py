@@ -10,6 +10,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from segmentation.emotion.analyzers.products import add_up_in_full
 from segmentation.emotion.families import FloatArray
 from segmentation.emotion.lexical import LexicalHead, lexical_head
 from segmentation.emotion.training.encoder import base_vocabulary
@@ -59,6 +60,7 @@ def layers_of(folder: Path, pieces: Sequence[Ids]) -> tuple[Float32Array, Float3
         graph.graph.output.append(onnx.ValueInfoProto(name=name))
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
+    add_up_in_full(options)
     session = ort.InferenceSession(
         graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

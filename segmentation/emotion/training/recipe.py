@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from segmentation.emotion.analyzers.minilm import MiniLM
 from segmentation.emotion.cleaning import spell_emoji
 from segmentation.emotion.corpus.likeness import alike_between, alike_within
-from segmentation.emotion.corpus.texts import CustomerText, training_texts
+from segmentation.emotion.corpus.texts import CustomerText
 from segmentation.emotion.families import LABELS, FloatArray
 from segmentation.emotion.label_figures import thresholds
 from segmentation.emotion.proof import judging_texts
@@ -98,12 +98,14 @@ def train(data: Path, work: Path, recipe: Recipe, *, say: Say) -> Path:
     return second
 
 
-def export(checkpoint: Path, folder: Path, data: Path) -> FloatArray:
+def export(
+    checkpoint: Path, folder: Path, data: Path, customers: Sequence[CustomerText]
+) -> FloatArray:
     """Write graph and vocabulary; returns customers' texts' mean logits, (28,)."""
     network = loaded(checkpoint)
     vocabulary = base_vocabulary()
     tokenizer = WordPiece(vocabulary)
-    texts = [prepared(text.text) for text in training_texts()]
+    texts = [prepared(text.text) for text in customers]
     names = list(vocabulary)
     seen = frozenset(
         names[piece]
@@ -184,7 +186,9 @@ def make_refined(
     data: Path, work: Path, made: Path, recipe: Recipe, *, say: Say
 ) -> None:
     """The same, from the weights in place and not from the base."""
-    write_meta(made, goes_on_from=MiniLM(FOLDER).version)
+    write_meta(
+        made, goes_on_from=MiniLM(FOLDER).version, refined_all=recipe.refines_all
+    )
     checkpoint = refined(data / "emotion" / "goemotions", work, recipe, say=say)
     finish(checkpoint, data, made, recipe, say=say)
 
@@ -195,14 +199,14 @@ def finish(
     """From a fitted network to what is shipped of it. made: an empty folder."""
     reddit = data / "emotion" / "goemotions"
     say("export, lexical head, thresholds")
-    share = recipe.lexical_share
-    usual = (1 - share) * export(checkpoint, made, reddit)
+    share, customers = recipe.lexical_share, chosen_texts(recipe)
+    usual = (1 - share) * export(checkpoint, made, reddit, customers)
     usual += share * export_lexical(made, reddit, recipe)
     write_meta(
         made,
         usual_logits=[float(value) for value in usual],
         lexical_share=share,
-        customer_texts=len(training_texts()),
+        customer_texts=len(customers),
     )
     write_sums(made)
     dev = goemotions.load(reddit, "dev")

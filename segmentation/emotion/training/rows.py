@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from segmentation.emotion.cleaning import clean, spell_emoji
 from segmentation.emotion.corpus.texts import CustomerText, training_texts
 from segmentation.emotion.families import FAMILIES, FLAGS, LABELS, FloatArray
+from segmentation.emotion.label_figures import SENTIMENT, grouped
 from segmentation.emotion.training import goemotions
 from segmentation.emotion.training.choices import Recipe
 from segmentation.emotion.training.encoder import base_vocabulary
@@ -42,6 +43,7 @@ def customer_examples(texts: Sequence[CustomerText], tokenizer: WordPiece) -> Ex
         ),
         reader_labels(texts),
         np.array([reader_targets(text.readers)[1] for text in texts]),
+        np.full((len(texts), len(SENTIMENT)), np.nan),
     )
 
 
@@ -60,11 +62,13 @@ def _flags(text: CustomerText) -> list[float]:
 
 
 def reddit_examples(split: goemotions.Split, tokenizer: WordPiece) -> Examples:
-    """GoEmotions; its rows have no say on the family mix, only on labels."""
+    """GoEmotions; its rows have no say on the family mix, only on labels and on the
+    sentiments that its authors group them in."""
     return Examples(
         encode([spell_emoji(text) for text in split.texts], tokenizer, longest=SHORT),
         comment_labels(split),
         np.zeros((len(split.texts), len(FAMILIES))),
+        grouped(split.labels, SENTIMENT, "largest"),
     )
 
 

@@ -42,7 +42,7 @@ def _state(found: dict[str, NDArray[Any]], layers: int) -> dict[str, Float32Arra
         state[f"{name}.bias"] = found["head.b"][rows]
     for number in range(layers):
         at = f"body.encoder.layer.{number}."
-        weights = np.split(_whole(found, f"{at}qkv"), 3, axis=1)
+        weights = np.split(_plain(found, f"{at}qkv", f"{at}qkv"), 3, axis=1)
         biases = np.split(found[f"{at}qkv.b"], 3)
         for head, weight, bias in zip(
             ("query", "key", "value"), weights, biases, strict=True
@@ -54,9 +54,7 @@ def _state(found: dict[str, NDArray[Any]], layers: int) -> dict[str, Float32Arra
             ("wide", "intermediate.dense"),
             ("narrow", "output.dense"),
         ):
-            weight = _whole(found, f"{at}{own}.w")
-            even = found.get(f"{at}{own}.even")
-            state[f"{at}{dense}.weight"] = weight.T if even is None else weight.T * even
+            state[f"{at}{dense}.weight"] = _plain(found, f"{at}{own}.w", f"{at}{own}").T
         state[f"{at}intermediate.dense.bias"] = found[f"{at}wide.b"]
         for part in ("attention.output.", "output."):
             state[f"{at}{part}dense.bias"] = found[f"{at}{part}bias"]
@@ -65,6 +63,9 @@ def _state(found: dict[str, NDArray[Any]], layers: int) -> dict[str, Float32Arra
     return state
 
 
-def _whole(found: dict[str, NDArray[Any]], name: str) -> Float32Array:
-    steps = found[f"{name}_quantized"].astype(np.float32)
-    return np.asarray(steps * found[f"{name}_scale"])
+def _plain(found: dict[str, NDArray[Any]], weights: str, product: str) -> Float32Array:
+    """Weights as they were before their columns were evened, (in, out)."""
+    steps = found[f"{weights}_quantized"].astype(np.float32)
+    whole = steps * found[f"{weights}_scale"]
+    even = found.get(f"{product}.even")
+    return np.asarray(whole if even is None else whole * even[:, None])

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from segmentation.emotion.families import OUTPUTS, FloatArray
-from segmentation.emotion.training.examples import Examples
+from segmentation.emotion.training.examples import Examples, sentiments_of
 from segmentation.emotion.training.fitting import Stage, loss_of
 from segmentation.emotion.training.in_place import Float32Array
 
@@ -49,13 +49,18 @@ def said_by_others(
     before = torch.from_numpy(of_encoder)
     labels = torch.from_numpy(examples.labels.astype(np.float32))
     # Half of it what people said, half what is said already.
-    targets = (labels + torch.sigmoid(before)) / 2
-    families = torch.from_numpy(examples.families.astype(np.float32))
+    said = torch.sigmoid(before)
+    felt = sentiments_of(said.numpy())
+    targets = (
+        (labels + said) / 2,
+        torch.from_numpy(examples.families.astype(np.float32)),
+        torch.from_numpy(((examples.sentiments + felt) / 2).astype(np.float32)),
+    )
     added = np.zeros((len(examples), OUTPUTS))
     for number in range(_FOLDS):
         torch.manual_seed(seed + number)
         rest = np.flatnonzero(fold != number)
-        head = _fitted(inputs, before, targets, families, rest, stage)
+        head = _fitted(inputs, before, targets, rest, stage)
         with torch.no_grad():
             added[fold == number] = head(inputs[fold == number]).numpy()
     return added
@@ -64,8 +69,7 @@ def said_by_others(
 def _fitted(
     inputs: torch.Tensor,
     before: torch.Tensor,
-    targets: torch.Tensor,
-    families: torch.Tensor,
+    targets: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     rows: NDArray[np.int64],
     stage: Stage,
 ) -> torch.nn.Module:
@@ -84,11 +88,13 @@ def _fitted(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=_RATE, total_steps=steps, pct_start=0.1
     )
+    labels, families, sentiments = targets
     for _ in range(_EPOCHS):
         order = torch.from_numpy(rows)[torch.randperm(len(rows))]
         for some in order.split(_BATCH):
+            logits = before[some] + head(inputs[some])
             loss = loss_of(
-                before[some] + head(inputs[some]), targets[some], families[some], stage
+                logits, labels[some], families[some], sentiments[some], stage
             )
             optimizer.zero_grad()
             loss.backward()

@@ -47,6 +47,12 @@ class Command(BaseCommand):
             help="go on from the shipped weights, when texts have been added",
         )
         parser.add_argument(
+            "--comments-alone",
+            action="store_true",
+            help="with --refine, when no text has been added: the weights learn from "
+            "comments alone, and their mean with those in place is taken",
+        )
+        parser.add_argument(
             "--learning-curve",
             action="store_true",
             help="also train the small network with 500, 1,000, 2,500 and 5,000 texts",
@@ -59,6 +65,8 @@ class Command(BaseCommand):
                 f"{data} needs emotion/goemotions/{{train,dev,test}}.tsv; "
                 "it has no test.tsv there."
             )
+        if options["comments_alone"] and not options["refine"]:
+            raise CommandError("--comments-alone needs --refine, which is not there.")
         if options["evaluate_only"]:
             self._evaluate(out, data)
         else:
@@ -80,7 +88,8 @@ class Command(BaseCommand):
             with tempfile.TemporaryDirectory() as scratch:
                 made = Path(scratch)
                 make = recipe.make_refined if options["refine"] else recipe.make
-                make(data, work, made, Recipe(), say=self._say)
+                chosen = Recipe(refines_all=not options["comments_alone"])
+                make(data, work, made, chosen, say=self._say)
                 found = self._measured(made, data)
                 if options["learning_curve"]:
                     found["learning_curve"] = learning.learning_curve(
@@ -118,6 +127,7 @@ class Command(BaseCommand):
             "evaluated": datetime.now(UTC).date().isoformat(),
             "customer_texts": meta["customer_texts"],
             "goes_on_from": meta.get("goes_on_from", ""),
+            "refined_all": meta.get("refined_all", True),
             "lexical_share": meta["lexical_share"],
             "files": {
                 name: [(folder / name).stat().st_size, digest]

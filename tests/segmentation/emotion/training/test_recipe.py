@@ -66,6 +66,28 @@ def test_two_processes_meet_and_end_with_the_same_weights_each_time(rows, tmp_pa
     assert (one["head.weight"] != alone["head.weight"]).any()  # both batches moved it
 
 
+def test_the_loss_on_sentiments_counts_where_they_are_known():
+    import torch
+
+    from segmentation.emotion.families import FAMILIES, LABELS, OUTPUTS
+    from segmentation.emotion.training.fitting import Stage, loss_of
+
+    def loss(felt, weight):
+        logits = torch.full((1, OUTPUTS), -40.0)
+        logits[0, LABELS.index("joy")] = 2.0
+        nothing = torch.full((1, OUTPUTS), torch.nan), torch.zeros(1, len(FAMILIES))
+        stage = Stage(epochs=1, rate=1e-4, sentiment_weight=weight)
+        return float(loss_of(logits, *nothing, torch.tensor([felt]), stage))
+
+    unknown = torch.nan
+    assert loss([unknown] * 4, 3.0) == 0
+    assert loss([1.0, 0.0, 0.0, 0.0], 0.0) == 0
+    right, wrong = np.log1p(np.exp(-2.0)), np.log1p(np.exp(2.0))
+    assert loss([1.0, *[unknown] * 3], 3.0) == pytest.approx(3 * right, rel=1e-3)
+    assert loss([0.0, *[unknown] * 3], 3.0) == pytest.approx(3 * wrong, rel=1e-3)
+    assert loss([1.0, 1.0, 0.0, 0.0], 1.0) > 10  # no label of the negative is there
+
+
 def test_the_small_network_learns_from_people_and_both_teachers(tmp_path, monkeypatch):
     from segmentation.emotion.families import LABELS, OUTPUTS
     from segmentation.emotion.training import teaching
@@ -94,6 +116,11 @@ def test_the_small_network_learns_from_people_and_both_teachers(tmp_path, monkey
     assert np.isnan(taught.labels[:4, 28:]).all()  # nobody flagged a comment
     agreed = np.repeat(np.minimum(heard_of[4:-2], 0.5), 2, axis=1)
     np.testing.assert_allclose(taught.labels[4:-2, 28:], agreed)
+    # Three tenths of each of four labels is there: one of any of them.
+    ambiguous = recipe.sentiment_soft_share * (1 - 0.7**4)
+    assert taught.sentiments[3, 2] == pytest.approx(ambiguous)
+    assert (taught.sentiments[4:8] == taught.sentiments[:4]).all()
+    assert np.isnan(taught.sentiments[-2:]).all()
     assert [len(ids) for ids in taught.pieces[4:-2]] == [
         len(taught.pieces[row]) + 1 for row in range(4)
     ]
@@ -139,7 +166,7 @@ def test_the_graph_reads_as_the_network_does(rows, tmp_path, recipe, shared_data
     made = tmp_path / "made"
     made.mkdir()
     reddit = shared_data / "emotion/goemotions"
-    usual = recipe.export(tmp_path / "one.pt", made, reddit)
+    usual = recipe.export(tmp_path / "one.pt", made, reddit, training_texts()[:600])
     few = Recipe(most_comments=400, most_customer_texts=200, lexical_share=0.0)
     usual_lexical = recipe.export_lexical(made, reddit, few)
     recipe.write_meta(made)
