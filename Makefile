@@ -71,8 +71,9 @@ lint: $(VENV)/.dev
 # Pins and hashes from pyproject.toml; the files name no registry. Needs uv.
 constraints:
 	@for set in "base:" "production:--extra production" \
-	  "dev:--extra production --extra dev" \
-	  "e2e:--extra production --extra dev --extra e2e"; do \
+	  "resend:--extra production --extra resend" \
+	  "dev:--extra production --extra resend --extra dev" \
+	  "e2e:--extra production --extra resend --extra dev --extra e2e"; do \
 	  uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	    $${set#*:} -o constraints/$${set%%:*}.txt || exit 1; done

@@ -1,6 +1,6 @@
 """Doors: templates, campaigns, senders; Django's users in Unfold's clothes."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -9,16 +9,25 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from campaigns.forms import CampaignForm, StarterForm
-from campaigns.models import Campaign, EmailTemplate, Seed, Sender
+from campaigns.models import (
+    Campaign,
+    EmailTemplate,
+    Seed,
+    Sender,
+    SenderDomainWarmUp,
+)
 from campaigns.pages.counts import begin_count
 from campaigns.pages.sends import campaign_page
 from campaigns.pages.templates import template_page
 from campaigns.seed_models import SEEDS_MOST
+from campaigns.sending import warming
 from campaigns.services import starter_template
+from campaigns.warmup_forms import WarmUpForm
 from customers.doors import shown_page
 from customers.templatetags.attune import moment
 
@@ -53,6 +62,28 @@ class SeedInline(TabularInline):
 class SenderAdmin(ModelAdmin):
     list_display = ["shop_name", "from_name", "from_address"]
     inlines = [SeedInline]
+
+
+@admin.register(SenderDomainWarmUp)
+class SenderDomainWarmUpAdmin(ModelAdmin):
+    form = WarmUpForm
+    list_display = ["domain", "on", "day", "allowed"]
+    readonly_fields = ["started_on"]
+    fields = ["domain", "on", "day", "caps", "started_on"]
+    # Each ending is noted with who did; a list's action would pass it by.
+    actions = None
+
+    @admin.display(description="Mails today")
+    def allowed(self, warm_up: SenderDomainWarmUp) -> str:
+        return "as campaigns send" if warm_up.cap is None else f"{warm_up.cap:,}"
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        warming.keep(obj, at=timezone.now(), by=cast(User, request.user))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        warming.remove(obj, at=timezone.now(), by=cast(User, request.user))
 
 
 @admin.register(EmailTemplate)
@@ -128,7 +159,7 @@ class CampaignAdmin(ModelAdmin):
     @admin.display(description="State")
     def state(self, campaign: Campaign) -> str:
         newest = next(iter(campaign.sends.all()), None)
-        return newest.get_state_display() if newest else "planned"
+        return newest.state_in_words if newest else "planned"
 
     @admin.display(description="Last send")
     def when(self, campaign: Campaign) -> str:

@@ -10,10 +10,12 @@ from campaigns.models import Batch, Message, Send
 
 
 class Share(NamedTuple):
-    """What the messages of one batch have in common: words, and an hour of leaving."""
+    """What the messages of one batch have in common: words, an hour of leaving, and a
+    rank where the engaged come first."""
 
     variant_id: int
     not_before: datetime
+    rank: int = 0
 
 
 class Batching:
@@ -71,6 +73,7 @@ def _new(send: Send, share: Share) -> Batch:
         # Nothing leaves before the audience is complete.
         paused=True,
         not_before=share.not_before,
+        rank=share.rank,
     )
 
 
@@ -78,7 +81,7 @@ def _begun(send: Send, size: int) -> dict[Share, tuple[Batch, int]]:
     """The last batch of each share and for how many it has room."""
     newest = (
         Batch.objects.filter(send=send, lane=send.lane, state=Batch.State.WAITING)
-        .values("variant", "not_before")
+        .values("variant", "not_before", "rank")
         .annotate(newest=Max("pk"))
         .order_by()
         .values_list("newest", flat=True)
@@ -91,6 +94,9 @@ def _begun(send: Send, size: int) -> dict[Share, tuple[Batch, int]]:
         .annotate(n=Count("pk"))
     )
     return {
-        Share(one.variant_id, one.not_before): (one, max(0, size - full.get(pk, 0)))
+        Share(one.variant_id, one.not_before, one.rank): (
+            one,
+            max(0, size - full.get(pk, 0)),
+        )
         for pk, one in batches.items()
     }

@@ -1,5 +1,6 @@
 """What must not be wrong with a deployment that sends, each as one sentence."""
 
+from base64 import b64decode
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from campaigns.sending.channels.anymail import OUTBOX, PROVIDERS
 
-SMTP = "smtp"
+SMTP, RESEND = "smtp", "resend"
 
 
 @register("attune")
@@ -64,6 +65,40 @@ def _amazon_is_ready() -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register("attune")
+def what_resend_signs_can_be_checked(**kwargs: Any) -> list[CheckMessage]:
+    """Else each of its reports would end in an error, and nobody's no be heard."""
+    secret = settings.ANYMAIL.get("RESEND_SIGNING_SECRET")
+    if secret is None or RESEND not in (settings.PROVIDER, *settings.FORMER_PROVIDERS):
+        return []
+    if find_spec("svix") is None:
+        return [
+            Error(
+                "RESEND_SIGNING_SECRET is set, and svix, which checks with it what "
+                "Resend reports, is not installed: no bounce and no complaint would "
+                "stop mail to anybody. Install attune[resend], or take it out of "
+                "ATTUNE_PROVIDER_OPTIONS.",
+                id="attune.E009",
+            )
+        ]
+    if not _is_signing_secret(secret):
+        return [
+            Error(
+                "RESEND_SIGNING_SECRET needs what Resend shows of the webhook, whsec_ "
+                "and letters after it: no report could be checked with what it is.",
+                id="attune.E010",
+            )
+        ]
+    return []
+
+
+def _is_signing_secret(secret: object) -> bool:
+    try:
+        return bool(b64decode(str(secret).removeprefix("whsec_"), validate=True))
+    except ValueError:
+        return False
 
 
 @register("attune")

@@ -10,7 +10,7 @@ so that no crash makes it twice. Source: sending.md 0.4, 3.3, 3.4.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,6 +39,7 @@ from campaigns.sending import breaker, crashpoints, keeping, ledger, trail
 from campaigns.sending.frequency import SURELY_NOT_SENT
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.timing import expiry
+from customers.templatetags.attune import moment_named
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ def what_comes(message: Message) -> str:
         return "It was sent again once, and is in doubt all the same: you decide."
     if message.handed_over_at is None or not sends_again(message.send):
         return ""
-    return f"Sent again from {message.handed_over_at + DOUBTED_FOR:%H:%M} UTC on."
+    again_at = message.handed_over_at + DOUBTED_FOR
+    return f"Sent again from {moment_named(again_at)} on."
 
 
 def mind_doubts(*, at: datetime) -> int:
@@ -130,16 +132,7 @@ def _send_again(send_id: int, *, at: datetime) -> int:
         lock_batches(_batches_of(ids))
         # As they are now: somebody may have decided meanwhile.
         found = list(_due(send, at=at).filter(pk__in=ids).select_for_update())
-        forbidden = ineligible(
-            [(one.customer_id, one.address_wire) for one in found],
-            purpose=send.frozen["plan"]["purpose"],
-            at=at,
-        )
-        kept_from = {
-            one.pk: forbidden[one.customer_id][0]
-            for one in found
-            if one.customer_id in forbidden
-        }
+        kept_from = _kept_from(found, purpose=send.frozen["plan"]["purpose"], at=at)
         going = [one for one in found if one.pk not in kept_from]
         SecondTry.objects.bulk_create(
             SecondTry(
@@ -158,6 +151,23 @@ def _send_again(send_id: int, *, at: datetime) -> int:
         )
         crashpoints.reached(crashpoints.INSIDE_AGAIN)
     return len(going)
+
+
+def _kept_from(
+    found: Iterable[Message], *, purpose: str, at: datetime
+) -> dict[int, str]:
+    """Which of these messages must not leave, and why."""
+    out: dict[int, str] = {}
+    rest = list(found)
+    while rest:
+        # A standing send may have several for one customer, each at an address of its
+        # own: one of each customer at a time.
+        asked = {one.customer_id: one for one in rest}
+        people = [(pk, one.address_wire) for pk, one in asked.items()]
+        for pk, (reason, _) in ineligible(people, purpose=purpose, at=at).items():
+            out[asked[pk].pk] = reason
+        rest = [one for one in rest if asked[one.customer_id] is not one]
+    return out
 
 
 def _said(why_not: str | None) -> str:

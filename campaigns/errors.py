@@ -25,6 +25,10 @@ class WrongState(CampaignsError):
     """What was asked for can't be done with a send in this state."""
 
 
+class CannotAdd(CampaignsError):
+    """There is nobody, or nothing, of whom a message could be added."""
+
+
 class LostLease(CampaignsError):
     """Another process has taken the batch over: nothing may be written about it."""
 

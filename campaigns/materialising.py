@@ -15,12 +15,14 @@ from django.db import transaction
 from campaigns.audience import Audience, LeftOut, Place, Recipient
 from campaigns.batching import Batching, Share
 from campaigns.deciding import Ranges
+from campaigns.engaged import ranks
 from campaigns.local_time import first_instant, local_instant
 from campaigns.models import Message, Send, new_public_ids
-from campaigns.sending import canary, crashpoints, instance, seeding
+from campaigns.sending import canary, crashpoints, instance, seeding, warmups
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import expiry, leave_times, zone_of
 from customers.querysets import around
+from customers.templatetags.attune import moment_named
 from segmentation.bulk_rows import add_missing_rows, instant
 
 # Rows of one transaction: SQLite's other writers wait about a fifth of a second.
@@ -55,13 +57,15 @@ def launch_send(send: Send, *, at: datetime) -> Send:
         if at - send.scheduled_at > MISFIRE_GRACE:
             send.state = Send.State.MISSED
             send.state_reason = (
-                f"No sender was running at {send.scheduled_at:%Y-%m-%d %H:%M} UTC or "
+                f"No sender was running on {moment_named(send.scheduled_at)} or "
                 "in the six hours after. Resume it if it still makes sense."
             )
             send.save(update_fields=["state", "state_reason"])
             return send
         send.state, send.started_at = Send.State.PREPARING, at
-        send.save(update_fields=["state", "started_at"])
+        # Decided once: whoever goes on with an audience after a crash ranks as before.
+        send.engaged_first = warmups.of_domain(send.sender_domain) is not None
+        send.save(update_fields=["state", "started_at", "engaged_first"])
     return send
 
 
@@ -121,11 +125,14 @@ def _write_next(
 def _shares(
     send: Send, audience: Audience, instants: "_Instants"
 ) -> dict[Share, list[int]]:
-    """The included by their tone and their hour of leaving."""
+    """The included by their tone and their hour of leaving; where the engaged come
+    first, by how long ago they were, too."""
+    ranked = ranks(audience.included, at=send.scheduled_at, wanted=send.engaged_first)
     variants = {tone: int(pk) for pk, tone in send.frozen["variants"].items()}
     shares: dict[Share, list[int]] = defaultdict(list)
     for pk, one in audience.included.items():
-        shares[Share(variants[one.tone], instants.of(one.timezone))].append(pk)
+        share = Share(variants[one.tone], instants.of(one.timezone), ranked.get(pk, 0))
+        shares[share].append(pk)
     return shares
 
 
@@ -141,6 +148,7 @@ def _write(
         {
             "send": [send.pk] * n,
             "customer": ids,
+            "occasion": [""] * n,
             "public_id": new_public_ids(n),
             "state": [Message.State.WAITING.value] * len(ins)
             + [Message.State.LEFT_OUT.value] * len(outs),

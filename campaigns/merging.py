@@ -1,4 +1,5 @@
-"""Mails of two customers who are one person: never a second one in the same send."""
+"""Mails of two customers who are one person: never a second one in the same send on the
+same occasion."""
 
 from django.db.models import F, Q
 
@@ -12,13 +13,22 @@ LEFT_OUT = Message.State.LEFT_OUT
 
 
 def lock(kept: Customer, other: Customer) -> None:
-    """Whoever draws up an audience locks its send before a customer.
+    """Whoever draws up an audience, or adds to a standing send, locks that first.
 
     Raises MergeRefused while one is being drawn up, or where both got, or are to get, a
-    mail of the same send: a message is one fact, and can't become part of another.
+    mail of the same send on the same occasion: a message is one fact, and can't become
+    part of another.
     """
-    coming = Send.objects.filter(state__in=[Send.State.SCHEDULED, Send.State.PREPARING])
-    for send in coming.order_by("pk").select_for_update(of=("self",)):
+    coming = Send.objects.filter(
+        Q(state__in=[Send.State.SCHEDULED, Send.State.PREPARING])
+        | Q(
+            standing=Send.Standing.OPEN,
+            state__in=[Send.State.SENDING, Send.State.PAUSED],
+        )
+    )
+    # With its key left free: who writes a batch of it holds that one's lock already.
+    locked = coming.select_for_update(of=("self",), no_key=True)
+    for send in locked.order_by("pk"):
         if send.state == Send.State.PREPARING:
             raise MergeRefused(
                 f"The audience of “{send}” is being drawn up at this moment: merge the "
@@ -42,7 +52,9 @@ def _refuse_a_second_mail(waits: Customer, mailed: Customer) -> None:
     ).select_related("send__campaign"):
         first = message.send.tops_up_id or message.send_id
         family = Send.objects.filter(Q(pk=first) | Q(tops_up=first)).values("pk")
-        theirs = mailed.messages.filter(send__in=family).exclude(state=LEFT_OUT)
+        theirs = mailed.messages.filter(
+            send__in=family, occasion=message.occasion
+        ).exclude(state=LEFT_OUT)
         if theirs.exists():
             raise MergeRefused(
                 f"Both are written to in “{message.send}” or what tops it up, and one "
@@ -64,12 +76,16 @@ def move(merging: Merging) -> None:
 
 def _of_the_same_send(kept: Customer, other: Customer) -> list[tuple[Message, Message]]:
     """Locked: what is about to leave is decided before or after."""
-    ours = {message.send_id: message for message in _locked(kept)}
+    ours = {_about(message): message for message in _locked(kept)}
     return [
-        (ours[message.send_id], message)
+        (ours[_about(message)], message)
         for message in _locked(other)
-        if message.send_id in ours
+        if _about(message) in ours
     ]
+
+
+def _about(message: Message) -> tuple[int, str]:
+    return message.send_id, message.occasion
 
 
 def _locked(customer: Customer) -> list[Message]:

@@ -27,6 +27,9 @@ from campaigns.seed_models import Seed as Seed
 from campaigns.seed_models import SeedMail as SeedMail
 from campaigns.trail_models import SendAttempt as SendAttempt
 from campaigns.trail_models import SendNote as SendNote
+from campaigns.verify_models import ProviderVerification as ProviderVerification
+from campaigns.warmup_models import SenderDomainWarmUp as SenderDomainWarmUp
+from campaigns.warmup_models import domain_of
 from customers.models import Customer
 from segmentation.models import RuleSegment, SegmentationRun
 
@@ -219,6 +222,10 @@ class Send(models.Model):
         MISSED = "missed", _("missed")
         FAILED = "failed", _("failed")
 
+    class Standing(models.TextChoices):
+        OPEN = "open", _("open")
+        CLOSED = "closed", _("closed")
+
     campaign = models.ForeignKey(
         Campaign, on_delete=models.PROTECT, related_name="sends"
     )
@@ -244,6 +251,8 @@ class Send(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     # A person took it up again: what was before, they have seen.
     resumed_at = models.DateTimeField(null=True, blank=True)
+    # Its sender's domain warmed up when it began: its batches have a rank.
+    engaged_first = models.BooleanField(default=False)
     # The same mail to those who came after that send; never a top-up itself.
     tops_up = models.ForeignKey(
         "self",
@@ -252,12 +261,28 @@ class Send(models.Model):
         on_delete=models.PROTECT,
         related_name="top_ups",
     )
+    # Without an audience: messages are added one by one while it is open (standing.py).
+    standing = models.CharField(max_length=6, choices=Standing, blank=True, default="")
 
     class Meta:
         ordering = ["-scheduled_at", "-pk"]
 
     def __str__(self) -> str:
-        return f"{self.campaign} on {self.scheduled_at:%Y-%m-%d %H:%M}"
+        when = "since" if self.standing else "on"
+        return f"{self.campaign} {when} {self.scheduled_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_open(self) -> bool:
+        """A standing send that takes messages, also while it is paused."""
+        takes = (self.State.SENDING, self.State.PAUSED)
+        return self.standing == self.Standing.OPEN and self.state in takes
+
+    @property
+    def state_in_words(self) -> str:
+        """As pages call it: a standing send is open while it waits for messages."""
+        if self.is_open and self.state == self.State.SENDING:
+            return str(self.Standing.OPEN.label)
+        return str(self.get_state_display())
 
     @property
     def lane(self) -> str:
@@ -265,6 +290,11 @@ class Send(models.Model):
         another (sending.breaker.LANES)."""
         lane: str = self.frozen.get("lane", "bulk")
         return lane
+
+    @property
+    def sender_domain(self) -> str:
+        """That of the address it was frozen with, as it is on the wire."""
+        return domain_of(self.frozen.get("sender", {}).get("from_address", ""))
 
     @property
     def if_in_doubt(self) -> str:
@@ -324,6 +354,9 @@ class Batch(models.Model):
     # Copied from the send so that a claim filters on this row's columns only.
     paused = models.BooleanField(default=False)
     not_before = models.DateTimeField()
+    # Where the engaged come first: how long ago they were engaged, 1 the latest
+    # (campaigns.engaged.ranks); else 0.
+    rank = models.PositiveSmallIntegerField(default=0)
     owner = models.CharField(max_length=60, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     fence = models.PositiveIntegerField(default=0)
@@ -362,7 +395,7 @@ class Batch(models.Model):
 
 
 class Message(models.Model):
-    """One email: one row per (send, customer), also for those left out."""
+    """One email: one row per (send, customer, occasion), also for those left out."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("waiting")
@@ -390,6 +423,9 @@ class Message(models.Model):
     customer = models.ForeignKey(
         Customer, on_delete=models.PROTECT, related_name="messages"
     )
+    # What it is about, such as an order, a ticket, a step of a journey: the same one
+    # twice is one mail. Mail to an audience is about nothing but its send.
+    occasion = models.CharField(max_length=80, blank=True, default="")
     public_id = models.BigIntegerField(unique=True, default=new_public_id)
     state = models.CharField(max_length=14, choices=State, default=State.WAITING)
     # One word of audience.LEFT_OUT_REASONS, or the class of a refusal or a doubt.
@@ -416,10 +452,10 @@ class Message(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["send", "customer"], name="one_message_per_customer"
+                fields=["send", "customer", "occasion"], name="one_message_per_occasion"
             ),
             models.UniqueConstraint(
-                fields=["send", "address_wire"],
+                fields=["send", "address_wire", "occasion"],
                 condition=~models.Q(state="left_out"),
                 name="one_message_per_address",
             ),

@@ -1,7 +1,7 @@
 """Before a send: what stands in its way, who it would reach, and freezing it."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -37,11 +37,12 @@ from campaigns.rendering import (
     shared_blocks,
     words_of,
 )
-from campaigns.sending import instance
+from campaigns.sending import instance, warming
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import frozen_times, leave_times_of, quiet_hours, zone_of
 from customers.addresses import address_wire
 from customers.errors import InvalidAddress
+from customers.templatetags.attune import moment_named
 from segmentation.models import RuleSegment, Segment
 from segmentation.places import published_run
 
@@ -128,6 +129,8 @@ def preflight(campaign: Campaign, *, at: datetime) -> Preflight:
     warnings = [_sentence(one) for one in findings if one.severity != "blocks"]
     warnings += _warnings(campaign, plan, at=at)
     counted = counts or Counts()
+    mails = counted.matched - counted.out.total()
+    warnings += warming.preflight_words(campaign, mails, at=at)
     return Preflight(
         counted=counts is not None,
         steps=_steps(counted, plan),
@@ -205,7 +208,7 @@ def _too_late(campaign: Campaign, when: datetime) -> list[str]:
     if expires is None or when < expires:
         return []
     return [
-        f"Nobody gets it after {expires:%Y-%m-%d %H:%M} UTC, and that is not after "
+        f"Nobody gets it after {moment_named(expires)}, and that is not after "
         "its beginning: choose a later end, or none."
     ]
 
@@ -231,7 +234,7 @@ def _warnings(campaign: Campaign, plan: Plan, *, at: datetime) -> list[str]:
         if at < expires <= first:
             warnings.append(
                 f"By the shop's own clock and calendar nothing leaves before "
-                f"{first:%Y-%m-%d %H:%M} UTC, and then it is too late."
+                f"{moment_named(first)}, and then it is too late."
             )
     if not sender_is_running(at=at):
         warnings.append(NOBODY_SENDS)
@@ -297,13 +300,39 @@ def schedule_send(
     newest_known: the newest send that whoever asks has seen (0: none), so that asking
     twice is asking once. Raises CannotSchedule with every problem at once.
     """
-    problems = readiness(campaign)
-    problems += _too_late(campaign, scheduled_at)
+    run = published_run()
+    return freeze_send(
+        campaign,
+        plan_of_campaign(campaign, run=run),
+        at=at,
+        by=by,
+        newest_known=newest_known,
+        scheduled_at=scheduled_at,
+        run=run,
+    )
+
+
+def freeze_send(
+    campaign: Campaign,
+    plan: Plan,
+    *,
+    at: datetime,
+    by: "User | None",
+    newest_known: int | None = None,
+    problems: Sequence[str] = (),
+    also: Mapping[str, Any] | None = None,
+    **facts: Any,
+) -> Send:
+    """A send of these facts, with words, links, sender and rules frozen.
+
+    problems: what else stands in its way. also: what else is frozen. Raises
+    CannotSchedule with every problem at once.
+    """
+    problems = [*problems, *readiness(campaign)]
+    problems += _too_late(campaign, facts["scheduled_at"])
     problems += [
         _sentence(one) for one in _findings(campaign) if one.severity == "blocks"
     ]
-    run = published_run()
-    plan = plan_of_campaign(campaign, run=run)
     tones = {plan.tone_of(key) for key in plan.tones if _addressed(plan, key)}
     tones |= {NEUTRAL_TONE}
     compiled: dict[str, CompiledVariant] = {}
@@ -321,16 +350,16 @@ def schedule_send(
     with transaction.atomic():
         refuse_a_second(campaign, newest_known)
         send = Send.objects.create(
-            campaign=campaign,
-            scheduled_at=scheduled_at,
-            run=run,
-            content_hash=_content_hash(campaign, compiled),
+            campaign=campaign, content_hash=_content_hash(campaign, compiled), **facts
         )
         rows = SendVariant.objects.bulk_create(
             SendVariant(send=send, tone=tone, compiled=one.to_json())
             for tone, one in compiled.items()
         )
-        send.frozen = _frozen(campaign, plan, rows, at=at, by=by)
+        send.frozen = {
+            **_frozen(campaign, plan, rows, at=at, by=by),
+            **(also or {}),
+        }
         send.save(update_fields=["frozen"])
     return send
 
@@ -344,6 +373,13 @@ def refuse_a_second(campaign: Campaign, newest_known: int | None) -> None:
     newest = newest_send(campaign)
     if newest is None:
         return
+    if newest.state not in ENDED and newest.standing:
+        raise CannotSchedule(
+            [
+                "A standing send of this campaign is under way: close it first, or "
+                "copy the campaign. Nothing new was scheduled."
+            ]
+        )
     if newest.state not in ENDED:
         raise CannotSchedule(
             [

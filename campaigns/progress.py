@@ -12,6 +12,7 @@ from campaigns.models import Batch, Message, Send
 from campaigns.planning import NOBODY_SENDS, sender_is_running
 from campaigns.sending import breaker, canary, instance, limits
 from campaigns.sending.frequency import SURELY_NOT_SENT
+from customers.templatetags.attune import moment_named
 
 RATE_OVER: Final = timedelta(seconds=60)
 # Below this many seconds a rate is only noise.
@@ -77,7 +78,8 @@ def _time_left(
     send: Send, waiting: int, rate: float | None, *, at: datetime
 ) -> timedelta | None:
     """By how fast it goes, or by what limits allow where that takes longer."""
-    kept = limits.seconds_for(waiting, settings.PROVIDER, send.campaign_id, now=at)
+    way = breaker.Way(settings.PROVIDER, send.lane)
+    kept = limits.seconds_for(waiting, way, send, now=at)
     seconds = max(kept, waiting / rate if rate else 0.0)
     return timedelta(seconds=round(seconds)) if rate or kept else None
 
@@ -106,13 +108,17 @@ def what_binds(send: Send, waiting: int, *, at: datetime) -> str:
     if not sender_is_running(at=at):
         return NOBODY_SENDS
     if send.state == Send.State.SCHEDULED:
-        return f"It begins on {send.scheduled_at:%Y-%m-%d at %H:%M} UTC."
+        return f"It begins on {moment_named(send.scheduled_at)}."
     if send.state == Send.State.PREPARING:
         return "The audience is being written down."
     open_batches = Batch.objects.filter(send=send, state=Batch.State.WAITING)
     shut = _shut(open_batches.first(), at=at) or canary.in_words(send)
+    shut = shut or (_warms_up(send, at=at) if waiting else "")
     if shut:
         return shut
+    # None waits, whatever was counted: of a large send that may be of some time ago.
+    if send.is_open and not open_batches.exists():
+        return "It is open: mail leaves as it is added."
     ready = open_batches.filter(not_before__lte=at).exists()
     busy = Batch.objects.filter(
         send=send, state__in=(Batch.State.CLAIMED, Batch.State.HANDING_OVER)
@@ -134,13 +140,21 @@ def _shut(batch: Batch | None, *, at: datetime) -> str:
     if not seconds:
         return ""
     when = at + timedelta(seconds=seconds)
-    return f"It goes on at {when:%H:%M:%S} UTC: {limit}."
+    return f"It goes on from {moment_named(when)}: {limit}."
+
+
+def _warms_up(send: Send, *, at: datetime) -> str:
+    seconds, limit = limits.shut_for_domain(send, now=at)
+    if not seconds:
+        return ""
+    when = at + timedelta(seconds=seconds)
+    return f"It goes on from {moment_named(when)}: {limit}."
 
 
 def _rests(batch: Batch | None) -> str:
     if batch is None:
         return ""
-    when = f"{batch.not_before:%Y-%m-%d at %H:%M:%S} UTC"
+    when = moment_named(batch.not_before)
     if batch.outcome_detail:
-        return f"It goes on at {when}: {batch.outcome_detail}."
-    return f"The next mails leave at {when}."
+        return f"It goes on from {when}: {batch.outcome_detail}."
+    return f"The next mails leave on {when}."

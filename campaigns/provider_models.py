@@ -71,8 +71,19 @@ class RateLimit(models.Model):
         MINUTE = "minute", _("minute")
         HOUR = "hour", _("hour")
         DAY = "day", _("day")
+        # From midnight to midnight by the shop's calendar, for warm-ups of a domain.
+        DATE = "date", _("calendar day")
 
-    provider = models.CharField(max_length=40)
+    # Empty: of all of them, as a sender domain's warm-up is.
+    provider = models.CharField(max_length=40, blank=True)
+    # Only mail from that domain, and so much as its day allows; most says nothing.
+    warm_up = models.OneToOneField(
+        "campaigns.SenderDomainWarmUp",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="limit",
+    )
     # Only mail to these mailboxes, a key of sending.mailboxes; empty: all.
     mailboxes = models.CharField(max_length=20, blank=True)
     # Only mail of this campaign; empty: of all.
@@ -90,17 +101,20 @@ class RateLimit(models.Model):
     judged_on = models.DateField(null=True, blank=True)
     # Learned of a 429: a share of most, which comes back as nothing more happens.
     learned = models.BooleanField(default=False)
+    # While the provider is not verified; so many as the settings say.
+    unverified = models.BooleanField(default=False)
     pace = models.FloatField(default=1.0)
     pace_at = models.DateTimeField(null=True, blank=True)
-    # {slot of the window: mails}; who comes when, by send: {send: seconds}.
+    # {slot of the window: mails}; who comes when, by send: {send: seconds}; of a
+    # warm-up, what each send has taken that day: {send: mails}.
     slots = models.JSONField(default=dict, blank=True)
     lines = models.JSONField(default=dict, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["provider", "mailboxes", "window", "learned"],
-                condition=models.Q(campaign=None),
+                fields=["provider", "mailboxes", "window", "learned", "unverified"],
+                condition=models.Q(campaign=None, warm_up=None),
                 name="one_limit_a_window",
             ),
             models.UniqueConstraint(
@@ -111,4 +125,4 @@ class RateLimit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"limit {self.pk} of {self.provider}"
+        return f"limit {self.pk} of {self.provider or 'all providers'}"

@@ -52,13 +52,14 @@ def refused_by_mistake(send: Send) -> QuerySet[Message]:
 
 
 def others_of(send: Send) -> QuerySet[Message]:
-    """What else a message's customer has, or may have, of this send and its top-ups:
-    they were merged since with somebody whom it reached."""
+    """What else a message's customer has, or may have, of this send and its top-ups on
+    the same occasion: they were merged since with somebody whom it reached."""
     first = send.tops_up_id or send.pk
     return Message.objects.filter(
         ~Q(pk=OuterRef("pk")),
         Q(send=first) | Q(send__tops_up=first),
         customer=OuterRef("customer"),
+        occasion=OuterRef("occasion"),
         state__in=_MAY_HAVE_IT,
     )
 
@@ -153,7 +154,8 @@ def _let_wait(
     send: Send, tone: str, ids: list[int], *, state: Message.State, at: datetime
 ) -> int:
     variant = send.variants.get(tone=tone)
-    size = batch_size_of(settings.PROVIDER)
+    # A standing send may have several for one customer: never in one batch.
+    size = 1 if send.standing else batch_size_of(settings.PROVIDER)
     moved = 0
     for start in range(0, len(ids), size):
         batch = Batch.objects.create(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 
 from campaigns.audience import resolve_audience
 from campaigns.content.links import InertLinks
@@ -16,7 +16,6 @@ from campaigns.models import (
     Batch,
     EmailTemplate,
     Message,
-    SecondTry,
     Send,
     Sender,
 )
@@ -47,6 +46,7 @@ from campaigns.resending import (
 )
 from campaigns.sending import canary, trail
 from campaigns.sending.ledger import CAN_PAUSE, OPEN_BATCHES, pause_for
+from campaigns.sending.settling import confirm_accepted
 from campaigns.sending.trial import send_test_mail
 from campaigns.topping_up import count_newcomers, first_of, top_up
 from campaigns.topping_up import why_not as why_no_top_up
@@ -196,15 +196,6 @@ def something_is_handed_over() -> bool:
     return Batch.objects.filter(state=Batch.State.HANDING_OVER).exists()
 
 
-def confirm_accepted(public_id: int, *, at: datetime) -> bool:
-    """A provider's event proves that it took this message; True if that was news.
-
-    Good also for one whose outcome is being written, or never will be.
-    """
-    with transaction.atomic():
-        return _settle_accepted(public_id, at=at, detail="proven by an event")
-
-
 def settle_in_doubt(
     message: Message,
     *,
@@ -225,7 +216,7 @@ def settle_in_doubt(
             )
         if as_ == "accepted":
             who = f"marked as sent by {by.get_username()}"
-            _settle_accepted(found.public_id, at=at, detail=who)
+            confirm_accepted(found.public_id, at=at, detail=who)
         else:
             Message.objects.filter(pk=found.pk, state=Message.State.IN_DOUBT).update(
                 settled_at=at, detail=f"left in doubt by {by.get_username()}"
@@ -234,32 +225,6 @@ def settle_in_doubt(
     log.info("message %s settled as %s", found.public_id, as_)
     found.refresh_from_db()
     return found
-
-
-def _settle_accepted(public_id: int, *, at: datetime, detail: str) -> bool:
-    # One that waits after it was handed over was in doubt, and is sent again; also when
-    # the provider was too busy to take it then.
-    again = SecondTry.objects.filter(message=OuterRef("pk"), over=False)
-    proven = Q(state__in=(Message.State.IN_DOUBT, Message.State.HANDING_OVER)) | Q(
-        Q(handed_over_at__isnull=False) | Q(Exists(again)), state=Message.State.WAITING
-    )
-    message = Message.objects.filter(proven, public_id=public_id).first()
-    if message is None:
-        return False
-    batch = None
-    if message.batch_id is not None:
-        batch = Batch.objects.select_for_update().get(pk=message.batch_id)
-    changed = Message.objects.filter(proven, pk=message.pk).update(
-        state=Message.State.ACCEPTED, reason="", detail=detail[:200], settled_at=at
-    )
-    if (
-        batch is not None
-        and batch.state == Batch.State.IN_DOUBT
-        and Message.State.IN_DOUBT not in batch.states()
-    ):
-        batch.state = Batch.State.DONE
-        batch.save(update_fields=["state"])
-    return bool(changed)
 
 
 def send_test(

@@ -13,7 +13,8 @@ from campaigns.materialising import due_at
 from campaigns.models import Batch, Message, Send
 from campaigns.progress import what_binds
 from campaigns.rest_days import LeaveTimes
-from campaigns.timing import rest_days, zone_of
+from campaigns.sending.warmups import forecast, of_domain
+from campaigns.timing import awake, rest_days, shop_midnight, zone_of
 from campaigns.under_way import UNDER_WAY, how_far
 
 SENDS_SHOWN: Final = 50
@@ -59,6 +60,11 @@ class Timeline:
     hours: tuple[Hour, ...]
     later: tuple[Hour, ...]
 
+    @property
+    def to_come(self) -> int:
+        """How many sends have something to come; of those that stand open who knows."""
+        return sum(not one.send.is_open for one in self.planned)
+
 
 def timeline(*, at: datetime) -> Timeline:
     """What is known now; limits, breakers and people may still move it."""
@@ -83,6 +89,7 @@ def timeline(*, at: datetime) -> Timeline:
         for hour, count in _by_hour(send, waiting or 0, exact=exact):
             # What is overdue goes as soon as something lets it.
             together[max(now, hour)] += count
+        together = _by_warm_up(send, together, at=at)
         for hour, count in together.items():
             at_hour[hour].append((send, count, not exact))
     times, zone = LeaveTimes(settings.QUIET_HOURS, rest_days()), zone_of("")
@@ -92,6 +99,28 @@ def timeline(*, at: datetime) -> Timeline:
     )
     later = tuple(Hour(one, tuple(at_hour[one])) for one in sorted(at_hour))
     return Timeline(tuple(planned), hours, later)
+
+
+def _by_warm_up(
+    send: Send, together: Counter[datetime], *, at: datetime
+) -> Counter[datetime]:
+    """The same, and of no day more than its sender's domain is allowed then: the rest
+    leaves from the morning after on, at the earliest."""
+    days = forecast(of_domain(send.sender_domain), together.total(), now=at)
+    if not days:
+        return together
+    spread, waiting = Counter[datetime](), sorted(together.items())
+    for day, may in days:
+        # Nothing leaves before its day begins; what is planned for later stays so.
+        begins = _hour(max(at, awake(send.frozen, shop_midnight(day))))
+        while may and waiting:
+            hour, count = waiting.pop(0)
+            part = min(count, may)
+            spread[max(hour, begins)] += part
+            may -= part
+            if count > part:
+                waiting.insert(0, (hour, count - part))
+    return spread
 
 
 def _by_hour(send: Send, waiting: int, *, exact: bool) -> list[tuple[datetime, int]]:

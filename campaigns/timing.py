@@ -2,14 +2,14 @@
 it has expired."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from campaigns.local_time import zone_named
+from campaigns.local_time import local_instant, zone_named
 from campaigns.models import Campaign, EmailTemplate, RestDay
 from campaigns.quiet_hours import QuietHours
 from campaigns.rest_days import LeaveTimes, RestDays
@@ -68,6 +68,13 @@ def rest_days() -> RestDays:
     return RestDays(frozenset(weekdays), frozenset(dates), frozenset(yearly))
 
 
+def awake(frozen: Mapping[str, Any], at: datetime, *, zone: str = "") -> datetime:
+    """That moment, or when mail of this send may leave after it, where somebody lives;
+    in the shop's zone where none is given."""
+    times = leave_times(frozen)
+    return times.ended(at, zone_of(zone)) if times is not None else at
+
+
 def expiry(frozen: Mapping[str, Any]) -> datetime | None:
     """From when on nobody gets it any more."""
     expires = frozen.get("expires_at")
@@ -78,3 +85,13 @@ def expiry(frozen: Mapping[str, Any]) -> datetime | None:
 def zone_of(name: str) -> ZoneInfo:
     """Where a customer lives; the shop's own zone where that is not known."""
     return zone_named(name, ZoneInfo(settings.TIME_ZONE))
+
+
+def shop_day(at: datetime) -> date:
+    """The date on the shop's own wall."""
+    return at.astimezone(zone_of("")).date()
+
+
+def shop_midnight(day: date) -> datetime:
+    """When that day begins in the shop's zone."""
+    return local_instant(datetime.combine(day, time.min), zone_of(""))

@@ -35,6 +35,7 @@ from campaigns.sending import instance
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import expiry
 from customers.models import Customer
+from customers.templatetags.attune import moment_named
 from segmentation.places import published_run
 
 if TYPE_CHECKING:
@@ -145,18 +146,21 @@ def why_not(send: Send, *, at: datetime) -> list[str]:
     """What stands in the way of a top-up, each as a sentence."""
     first = first_of(send)
     problems = [one for one in [instance.what_stands()] if one]
-    if first.state != Send.State.SENT:
+    if first.standing:
+        problems.append(f"{first} had no audience: there is nobody who came after it.")
+    elif first.state != Send.State.SENT:
         problems.append(
             f"{first} is {first.get_state_display()}: only a send that has ended can "
             "be topped up."
         )
-    full = first.campaign.sends.filter(tops_up=None).order_by("-pk").first()
-    if full is not None and full.pk != first.pk:
+    dated = first.campaign.sends.filter(tops_up=None, standing="")
+    full = dated.order_by("-pk").first()
+    if full is not None and full.pk != first.pk and not first.standing:
         problems.append("This campaign was sent anew since: top up that send.")
     expires = expiry(first.frozen)
     if expires is not None and expires <= at:
         problems.append(
-            f"Nobody gets it after {expires:%Y-%m-%d %H:%M} UTC: its offer has ended."
+            f"Nobody gets it after {moment_named(expires)}: its offer has ended."
         )
     try:
         batch_size_of(settings.PROVIDER)

@@ -127,6 +127,8 @@ MAILS_PER_CALL = env.integer("ATTUNE_MAILS_PER_CALL", 500, least=1, most=500)
 SMTP_URL = env.text("ATTUNE_SMTP_URL", "smtp://127.0.0.1:25")
 # So many of a large send go first; 0: all at once.
 CANARY = env.integer("ATTUNE_CANARY", 50, least=0, most=1000)
+# So many customers a day get mail to many by a provider that nobody has verified.
+UNVERIFIED_A_DAY = env.integer("ATTUNE_UNVERIFIED_A_DAY", 500, least=1, most=10_000_000)
 # Where mail by SMTP comes back to that can't be delivered.
 BOUNCE_ADDRESS = env.return_path("ATTUNE_BOUNCE_ADDRESS")
 # A mailbox that it may be taken from.

@@ -5,8 +5,9 @@ class EngagementConfig(AppConfig):
     name = "engagement"
 
     def ready(self) -> None:
-        from engagement import beside, needs, panels
+        from engagement import beside, needs, opens, panels
 
         beside.install()
         panels.install()
         needs.install()
+        opens.install()

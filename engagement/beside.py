@@ -11,7 +11,12 @@ from campaigns.sending.engine import BESIDE
 from customers.services import try_again
 from engagement.bounce_mailbox import MailboxTrouble, take_mailbox
 from engagement.figures import count_what_moved
-from engagement.guards import gate_warm_ups, judge_canaries, stop_what_harms
+from engagement.guards import (
+    gate_domains,
+    gate_warm_ups,
+    judge_canaries,
+    stop_what_harms,
+)
 from engagement.inbox import forget_old_calls, take_in_open
 
 log = logging.getLogger(__name__)
@@ -45,7 +50,8 @@ class _MindHarm:
         self._over_not_before = float("-inf")
 
     def __call__(self, at: datetime, until: float) -> int:
-        judged = judge_canaries(at=at, until=until) + gate_warm_ups(at=at)
+        judged = judge_canaries(at=at, until=until)
+        judged += gate_warm_ups(at=at) + gate_domains(at=at)
         also_over = monotonic() >= self._over_not_before
         if also_over:
             self._over_not_before = monotonic() + OVER_SECONDS

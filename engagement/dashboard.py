@@ -13,6 +13,7 @@ from django.utils import timezone
 from campaigns.models import Message, Send, SendNote
 from campaigns.planning import missing_parts, sender_is_running
 from campaigns.sending import breaker, instance
+from campaigns.sending.pulse import what_hung
 from campaigns.under_way import NEED_A_SENDER, UNDER_WAY, how_far
 from customers.models import Customer
 from engagement.figures import reports_for_page
@@ -258,8 +259,11 @@ def _copied() -> Need | None:
 
 def _missing() -> list[Need]:
     title, doctor = "Part of the work is not done", reverse("engagement_admin:doctor")
-    missing = missing_parts(at=timezone.now())
-    return [Need("warn", title, words, doctor) for words in missing]
+    at, hung = timezone.now(), "A process hung"
+    return [
+        *(Need("warn", title, words, doctor) for words in missing_parts(at=at)),
+        *(Need("warn", hung, words, doctor) for words in what_hung(at=at)),
+    ]
 
 
 def _sender() -> Need | None:

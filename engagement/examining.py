@@ -24,16 +24,17 @@ from kombu import Connection
 
 from campaigns.clocks import APART_MOST, apart
 from campaigns.errors import CampaignsError
-from campaigns.models import Batch, Message, Send, Sender
+from campaigns.models import Batch, Message, Send, Sender, SenderDomainWarmUp
 from campaigns.planning import (
     NOBODY_SENDS,
     links_lead_here,
     missing_parts,
     sender_is_running,
 )
-from campaigns.sending import breaker, instance
+from campaigns.sending import breaker, instance, verification, warming, warmups
 from campaigns.sending.channels import channel_for
-from campaigns.under_way import NEED_A_SENDER
+from campaigns.sending.pulse import what_hung
+from campaigns.under_way import NEED_A_SENDER, UNDER_WAY
 from engagement.bounce_mailbox import MailboxTrouble, count_waiting
 from engagement.dns_records import SELECTORS, look_up
 from engagement.models import DeadLetter, WebhookCall
@@ -73,8 +74,10 @@ def examine(*, at: datetime) -> Iterator[Finding]:
         _secrets,
         _links,
         _senders,
+        _warm_ups,
         _dns,
         _provider,
+        _verification,
         _webhook,
         _bounces,
         _broker,
@@ -220,6 +223,21 @@ def _senders(about: str, at: datetime) -> Iterator[Finding]:
         yield Finding(about, "well", f"Ready for mail: {count}.")
 
 
+def _warm_ups(about: str, at: datetime) -> Iterator[Finding]:
+    """Does a domain that nobody knows begin with too much?"""
+    sends = Send.objects.filter(state__in=UNDER_WAY, audience_size__gt=0)
+    for send in sends.order_by("pk"):
+        words = warming.cold_start(
+            send.sender_domain, send.audience_size, send_id=send.pk
+        )
+        if words:
+            yield Finding(about, "look", words)
+    for warm_up in SenderDomainWarmUp.objects.filter(on=True):
+        why = warming.why_it_stays(warm_up, at=at)
+        if why and not warmups.is_over(warm_up):
+            yield Finding(about, "look", f"{warm_up.domain}: {why}")
+
+
 def _dns(about: str, at: datetime) -> Iterator[Finding]:
     if settings.PROVIDER == "outbox":
         yield Finding(about, "well", "Nothing leaves, so no domain was looked at.")
@@ -304,6 +322,18 @@ def _provider(about: str, at: datetime) -> Iterator[Finding]:
         yield Finding(about, "look", words)
 
 
+def _verification(about: str, at: datetime) -> Iterator[Finding]:
+    """Does anybody know that what it takes arrives as it should?"""
+    if settings.PROVIDER == "outbox":
+        return
+    standing = verification.stands(settings.PROVIDER)
+    good = standing.state in (
+        verification.State.VERIFIED,
+        verification.State.STAYS_HERE,
+    )
+    yield Finding(about, "well" if good else "look", standing.words)
+
+
 def _bounces(about: str, at: datetime) -> Iterator[Finding]:
     if settings.PROVIDER != "smtp":
         return
@@ -366,6 +396,8 @@ def _engine(about: str, at: datetime) -> Iterator[Finding]:
     due = Send.objects.filter(state__in=NEED_A_SENDER).count()
     for words in missing_parts(at=at):
         yield Finding(about, "broken", words)
+    for words in what_hung(at=at):
+        yield Finding(about, "look", words)
     if sender_is_running(at=at):
         yield Finding(about, "well", f"A sender is running; sends to do: {due}.")
     elif due:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from campaigns.models import Message, Send
 from engagement.models import SendFigures, TrackingEvent
@@ -63,7 +63,9 @@ def count_what_moved(*, at: datetime, until: float = float("inf")) -> int:
     until: begin no further one after this time.monotonic().
     """
     followed = Send.objects.filter(
-        audience_size__gt=COUNTED_AT_ONCE, scheduled_at__gte=at - FOLLOWED_FOR
+        # What stands open goes on, whenever it was opened.
+        Q(scheduled_at__gte=at - FOLLOWED_FOR) | Q(standing=Send.Standing.OPEN),
+        audience_size__gt=COUNTED_AT_ONCE,
     ).select_related("figures")
     counted = 0
     for send in followed.order_by("pk"):

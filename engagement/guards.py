@@ -12,8 +12,9 @@ from typing import Final
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from campaigns.models import Canary, Message, Send, SendNote
-from campaigns.sending import canary, limits, trail
+from campaigns.sending import canary, limits, trail, warming
 from campaigns.services import stop_send
+from campaigns.timing import shop_day, shop_midnight
 from engagement.models import MessageEngagement
 
 # Fewer mails than these say nothing.
@@ -29,6 +30,8 @@ COMPLAINED_MUCH: Final = 0.001
 COMPLAINTS_TOLD: Final = 2
 # Of a warm-up that nobody judged for longer, as many days at most.
 DAYS_JUDGED: Final = 14
+# So many times what stops a send, in one day of a domain that warms up: it goes back.
+BADLY: Final = 2
 # People complain for days.
 TOLD_FOR: Final = timedelta(days=2)
 # Below so many complaints one person's mood would stop a send.
@@ -52,6 +55,8 @@ class Harm:
     complained: int = 0
     handed_over: int = 0
     in_doubt: int = 0
+    # They are the newest mails, and not the first.
+    newest: bool = False
 
     @property
     def because(self) -> str:
@@ -85,7 +90,8 @@ class Harm:
         told = max(COMPLAINED_MUCH * self.looked_at, COMPLAINTS_TOLD)
         if self.looked_at < JUDGED_FROM or self.complained < told:
             return ""
-        first = "the first " if self.looked_at == LOOKED_AT else ""
+        which = "the last " if self.newest else "the first "
+        first = which if self.looked_at == LOOKED_AT else ""
         return (
             f"{self.complained:,} of {first}{self.looked_at:,} people called it spam: "
             "mailbox providers ask to stay below one in a thousand, and a send stops "
@@ -191,17 +197,72 @@ def gate_warm_ups(*, at: datetime) -> int:
     return len(due)
 
 
+def gate_domains(*, at: datetime) -> int:
+    """A sender domain's warm-up goes on only by days that were used and of which no
+    more came back than stops a send; returns how many were looked at.
+
+    A day goes from midnight to midnight on the shop's wall, and counts all mail that
+    left from that domain, by whichever provider.
+    """
+    today = shop_day(at)
+    due = list(warming.to_judge(today=today))
+    for warm_up in due:
+        since = max(warm_up.judged_on or today, today - timedelta(days=DAYS_JUDGED))
+        days = {
+            day: _day_of_domain(warm_up.domain, day)
+            for day in (since + timedelta(days=n) for n in range((today - since).days))
+        }
+        warming.judge(warm_up, days, today=today, at=at)
+    return len(due)
+
+
+def _day_of_domain(domain: str, day: date) -> warming.WarmDay:
+    begin, end = shop_midnight(day), shop_midnight(day + timedelta(days=1))
+    mails, bounced, complained = _what_left(begin, end, domain=domain)
+    bounces = max(BOUNCED_MOST * mails, CANARY_LEAST)
+    complaints = max(COMPLAINED_MOST * mails, COMPLAINTS_TOLD)
+    because = ""
+    if bounced > bounces:
+        because = (
+            f"{bounced:,} of {mails:,} mails of {day} came back or were refused, more "
+            "than one in twenty."
+        )
+    elif complained >= complaints:
+        because = (
+            f"{complained:,} of {mails:,} people of {day} called it spam, three in a "
+            "thousand or more."
+        )
+    badly = bounced > BADLY * bounces or complained >= BADLY * complaints
+    return warming.WarmDay(mails, bounced, complained, because, badly)
+
+
 def _day_of_mail(day: date) -> limits.DayOfMail:
     begin = datetime.combine(day, time(), UTC)
-    end = begin + timedelta(days=1)
+    mails, bounced, complained = _what_left(begin, begin + timedelta(days=1))
+    because = ""
+    if bounced > max(BOUNCED_MOST * mails, CANARY_LEAST):
+        because = f"{bounced:,} of {mails:,} mails of {day} came back or were refused."
+    elif complained >= max(COMPLAINED_MUCH * mails, COMPLAINTS_TOLD):
+        because = f"{complained:,} of {mails:,} people of {day} called it spam."
+    return limits.DayOfMail(mails, because)
+
+
+def _what_left(
+    begin: datetime, end: datetime, *, domain: str = ""
+) -> tuple[int, int, int]:
+    """How many mails left from begin to before end, from this domain or from any; of
+    them how many bounced, or were refused for their address, and how many complained.
+    """
     # Whatever left then is of a send that had begun, and had not ended before.
     under_way = Send.objects.filter(
         Q(finished_at=None) | Q(finished_at__gte=begin), started_at__lt=end
     )
     mails = bounced = complained = 0
-    for send_id in under_way.order_by("pk").values_list("pk", flat=True):
+    for send in under_way.only("frozen").order_by("pk"):
+        if domain and send.sender_domain != domain:
+            continue
         left = Message.objects.filter(
-            send=send_id, handed_over_at__gte=begin, handed_over_at__lt=end
+            send=send, handed_over_at__gte=begin, handed_over_at__lt=end
         )
         refused = left.filter(state=Message.State.FAILED, reason__in=REFUSED_ADDRESSES)
         accepted = left.filter(state=Message.State.ACCEPTED)
@@ -210,12 +271,7 @@ def _day_of_mail(day: date) -> limits.DayOfMail:
         mails += accepted.count() + nobody
         bounced += found["bounced"] + nobody
         complained += found["complained"]
-    because = ""
-    if bounced > max(BOUNCED_MOST * mails, CANARY_LEAST):
-        because = f"{bounced:,} of {mails:,} mails of {day} came back or were refused."
-    elif complained >= max(COMPLAINED_MUCH * mails, COMPLAINTS_TOLD):
-        because = f"{complained:,} of {mails:,} people of {day} called it spam."
-    return limits.DayOfMail(mails, because)
+    return mails, bounced, complained
 
 
 def harm_of(send: Send) -> Harm:
@@ -225,19 +281,24 @@ def harm_of(send: Send) -> Harm:
         left = left.filter(handed_over_at__gt=send.resumed_at)
     accepted = left.filter(state=Message.State.ACCEPTED)
     refused = left.filter(state=Message.State.FAILED, reason__in=REFUSED_ADDRESSES)
-    outcomes = (accepted | refused).order_by("pk")
+    # What stands open has no first mails that speak for the others: of it the newest.
+    newest = bool(send.standing)
+    outcomes = (accepted | refused).order_by("-pk" if newest else "pk")
     ids = list(outcomes.values_list("pk", flat=True)[:LOOKED_AT])
     if not ids:
         return Harm()
+    first, last = min(ids), max(ids)
     came_back = _came_back(
         MessageEngagement.objects.filter(
-            message__in=accepted, message__gte=ids[0], message__lte=ids[-1]
+            message__in=accepted, message__gte=first, message__lte=last
         )
     )
-    came_back["bounced"] += refused.filter(pk__gte=ids[0], pk__lte=ids[-1]).count()
+    came_back["bounced"] += refused.filter(pk__gte=first, pk__lte=last).count()
     doubt = left.filter(state=Message.State.IN_DOUBT, settled_at=None).count()
     handed_over = len(ids) + doubt
     if len(ids) == LOOKED_AT and doubt > DOUBT_MOST * handed_over:
         # Only now: a million are not counted every few seconds.
         handed_over = outcomes.count() + doubt
-    return Harm(len(ids), handed_over=handed_over, in_doubt=doubt, **came_back)
+    return Harm(
+        len(ids), handed_over=handed_over, in_doubt=doubt, newest=newest, **came_back
+    )

@@ -206,6 +206,20 @@ def take_in(call_id: int, *, at: datetime, until: float = float("inf")) -> bool:
             return False
 
 
+def told_since(
+    provider: str, *, since: datetime, after: int = 0
+) -> Iterator[tuple[int, Event]]:
+    """What a provider has posted from then on and was understood, each with its call.
+
+    after: of later calls only; taken in or not, and of our messages or of none.
+    """
+    calls = WebhookCall.objects.filter(provider=provider, received_at__gte=since)
+    for call in calls.filter(pk__gt=after).order_by("pk").iterator(chunk_size=100):
+        for one in _told(call):
+            if isinstance(one, Event):
+                yield call.pk, one
+
+
 def try_again(letter: DeadLetter, *, at: datetime) -> None:
     """A person has seen to what was wrong: take this report in once more."""
     with transaction.atomic():

@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from campaigns.models import Batch, Breaker, EngineNode, Message, RateLimit, Send
 from campaigns.planning import SENDER_SILENT
-from campaigns.sending import limits, windows
+from campaigns.sending import counters, limits
 from campaigns.under_way import UNDER_WAY, how_far
 from customers.models import Suppression
 from engagement.models import DeadLetter, WebhookCall
@@ -179,18 +179,19 @@ def _limits(at: datetime) -> Iterable[GaugeMetricFamily]:
     binds = GaugeMetricFamily(
         "attune_limit_binds", "1 where a limit allows no more now.", labels=labels
     )
-    for limit in RateLimit.objects.order_by("pk"):
+    every = RateLimit.objects.select_related("warm_up").order_by("pk")
+    for limit in every:
         allowed = limits.most_at(limit, at)
         if allowed is None:
             continue
-        seconds = windows.SECONDS[limit.window]
-        rest = windows.left(limit.slots, seconds, allowed, now=at.timestamp())
+        rest = counters.left(limit, allowed, now=at)
         key = [
-            limit.provider,
+            # Of a warm-up, the domain that mail comes from, by whichever provider.
+            limit.warm_up.domain if limit.warm_up else limit.provider,
             limit.mailboxes or "all",
             str(limit.campaign_id or "all"),
             limit.window,
-            "yes" if limit.learned else "no",
+            "unverified" if limit.unverified else "yes" if limit.learned else "no",
         ]
         most.add_metric(key, allowed)
         left.add_metric(key, max(0, rest))

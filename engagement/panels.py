@@ -80,7 +80,8 @@ def _usual_rate() -> float:
     Of one under way most had no time to be clicked, and a million wait before the
     first that is accepted.
     """
-    ended = Send.objects.filter(state=Send.State.SENT).order_by("-pk").first()
+    dated = Send.objects.filter(state=Send.State.SENT, standing="")
+    ended = dated.order_by("-pk").first()
     if ended is None:
         return 0.0
     # Written by customers' ids; of several, since merging gives a message another one.

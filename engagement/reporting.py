@@ -36,7 +36,8 @@ _STILL_OUT = (Message.State.WAITING, Message.State.HANDING_OVER)
 
 @dataclass(slots=True)
 class ReportRow:
-    """One segment and tone of one send; counts are messages, one a customer."""
+    """One segment and tone of one send; counts are messages, one a customer but in a
+    standing send."""
 
     segment_key: str
     segment: str

@@ -332,8 +332,8 @@ def _a_send(truth: Any, random: np.random.Generator, *, at: datetime) -> None:
     left = as_stored(np.array([sent.scheduled_at.replace(tzinfo=None)], "M8"))[0]
     clicked = random.random(len(truth)) < CLICKED
     message = (
-        "id send_id customer_id public_id state reason detail address_wire segment_key "
-        "tone arm provider_message_id handed_over_at settled_at batch_id"
+        "id send_id customer_id occasion public_id state reason detail address_wire "
+        "segment_key tone arm provider_message_id handed_over_at settled_at batch_id"
     ).split()
     event = (
         "message_id event_type occurred_at recorded_at dedupe_key provider verdict "
@@ -347,9 +347,9 @@ def _a_send(truth: Any, random: np.random.Generator, *, at: datetime) -> None:
             message,
             (
                 (
-                    pk, sent.pk, pk, pk, "accepted", "", "", f"a{pk}@example.com", key,
-                    tones[key], "neutral" if pk % 5 == 0 else "fitting", f"p{pk}", left,
-                    left, first + (pk - 1) // MAILS_A_BATCH,
+                    pk, sent.pk, pk, "", pk, "accepted", "", "", f"a{pk}@example.com",
+                    key, tones[key], "neutral" if pk % 5 == 0 else "fitting", f"p{pk}",
+                    left, left, first + (pk - 1) // MAILS_A_BATCH,
                 )
                 for pk, key in zip(ids, keys, strict=True)
             ),

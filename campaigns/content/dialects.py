@@ -16,6 +16,13 @@ from typing import Final
 from campaigns.content.problems import TemplateError, TemplateProblem
 
 _MARK_CHARACTERS: Final = 6
+# Letters of a mail's parts, in keys.
+SUBJECT, HTML, TEXT = "j", "h", "t"
+# Two braces open and close code; one beside a placeholder would make three of them,
+# and a backslash before one would take its meaning away.
+_BRACES: Final = re.compile(
+    r"[\\{}]*(?:\{\{|\}\})[\\{}]*|[\\{]+\Z|\A\}+",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +30,19 @@ class Dialect:
     """before, after: what stands around a key; keys are letters and digits.
 
     code: what in static text the provider might read, and therefore becomes a value.
+    raw: what stands around a key in HTML, where the other pair would be escaped.
     """
 
     before: str
     after: str
     code: re.Pattern[str] | None = None
+    raw: tuple[str, str] | None = None
 
-    def placeholder(self, key: str) -> str:
-        return f"{self.before}{key}{self.after}"
+    def placeholder(self, key: str, *, part: str = "") -> str:
+        before, after = self.before, self.after
+        if part == HTML and self.raw is not None:
+            before, after = self.raw
+        return f"{before}{key}{after}"
 
 
 DIALECTS: Final = {
@@ -38,14 +50,19 @@ DIALECTS: Final = {
     "mailgun": Dialect("%recipient.", "%", re.compile(r"%+[A-Za-z_][\w.:-]*%*|%+\Z")),
     # Tags are found as they are written, up to four times over, values included.
     "sendgrid": Dialect("-", "-"),
+    # Values in HTML are escaped between two braces, and stay as they are between three.
+    "sparkpost": Dialect("{{", "}}", _BRACES, raw=("{{{", "}}}")),
+    # Whether values are escaped is told in one place only: calls/amazon_ses.py.
+    "amazon_ses": Dialect("{{", "}}", _BRACES),
 }
 
 # They read these in every mail, merged or not, and nothing there takes it away again.
 READ_EVERYWHERE: Final = {
     "brevo": re.compile(r"\{[{%#]"),
-    "sparkpost": re.compile(r"\{\{"),
     "unisender_go": re.compile(r"\{\{"),
 }
+# The same, in addresses and headers, of those whose words can be told as values.
+READ_IN_HEADERS: Final = {"sparkpost": re.compile(r"\{\{|\}\}")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +91,15 @@ def stencil(
     def as_value(found: re.Match[str]) -> str:
         key = f"{mark}{part}c{len(constants)}"
         constants[key] = found.group()
-        return dialect.placeholder(key)
+        return dialect.placeholder(key, part=part)
 
     pieces = [
         dialect.code.sub(as_value, text) if dialect.code else text for text in static
     ]
     return Stencil(
-        "".join(_interleaved(pieces, [dialect.placeholder(key) for key in keys])),
+        "".join(
+            _interleaved(pieces, [dialect.placeholder(key, part=part) for key in keys])
+        ),
         keys,
         constants,
     )
@@ -107,7 +126,15 @@ def mark_for(digest: str, texts: Sequence[str]) -> str:
 
 def refuse_code(provider: str, *texts: str) -> None:
     """Raise TemplateError if the provider would read a mail's text as code."""
-    code = READ_EVERYWHERE.get(provider)
+    _refuse(provider, READ_EVERYWHERE.get(provider), texts)
+
+
+def refuse_code_in_headers(provider: str, *values: str) -> None:
+    """Raise TemplateError if it would read an address or a header as code."""
+    _refuse(provider, READ_IN_HEADERS.get(provider), values)
+
+
+def _refuse(provider: str, code: re.Pattern[str] | None, texts: Sequence[str]) -> None:
     if code is None:
         return
     for text in texts:

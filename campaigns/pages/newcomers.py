@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -28,6 +28,8 @@ def newcomers(request: HttpRequest, pk: int) -> HttpResponse:
     """Who a top-up would reach now, before anything is scheduled."""
     now = timezone.now()
     first = first_of(get_object_or_404(Send.objects.select_related("campaign"), pk=pk))
+    if first.standing:
+        raise Http404(f"{first} had no audience, and so no newcomers.")
     problems = why_no_top_up(first, at=now)
     found = count_newcomers(first, at=now, until=monotonic() + SECONDS_TO_COUNT)
     return shown_page(

@@ -19,6 +19,7 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
+from campaigns.errors import CampaignsError
 from campaigns.models import (
     Breaker,
     Campaign,
@@ -26,8 +27,18 @@ from campaigns.models import (
     ProviderNote,
     RateLimit,
     SendAttempt,
+    SenderDomainWarmUp,
 )
-from campaigns.sending import breaker, frequency, limits, windows
+from campaigns.sending import (
+    breaker,
+    counters,
+    frequency,
+    limits,
+    verification,
+    warming,
+    warmups,
+    windows,
+)
 from campaigns.sending.mailboxes import LABELS
 from campaigns.sending.trail import SHOWN as ATTEMPTS_SHOWN
 from customers.doors import shown_page
@@ -40,6 +51,7 @@ KNOWN_LIMITS = {
     "its console.",
     "smtp": "Ask who runs the server; at a host’s, a few hundred an hour are usual.",
 }
+SLIDING = tuple(windows.SECONDS)
 SWITCHES = {"open": breaker.open_breaker, "close": breaker.close_breaker}
 LANE_LABELS = {
     breaker.TRANSACTIONAL: "Mail about an order",
@@ -70,7 +82,8 @@ class LimitForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
     )
     window = forms.ChoiceField(
-        choices=[(key, f"mails a {label}") for key, label in RateLimit.Window.choices],
+        # By the calendar only a sender domain's warm-up counts.
+        choices=[(key, f"mails a {RateLimit.Window(key).label}") for key in SLIDING],
         initial=RateLimit.Window.HOUR,
         widget=UnfoldAdminSelectWidget,
     )
@@ -149,7 +162,9 @@ def provider_page(request: HttpRequest, **forms: Any) -> HttpResponse:
         lanes=lanes,
         stands=[lane for lane in lanes if lane["words"]],
         limits=[_limit(one, now=now) for one in _limits(provider)],
+        warm_ups=[_warm_up(one, now=now) for one in SenderDomainWarmUp.objects.all()],
         hint=KNOWN_LIMITS.get(provider, ""),
+        **_verification(provider),
         notes=ProviderNote.objects.filter(provider=provider)
         .select_related("by")
         .order_by("-at", "-pk")[:NOTES_SHOWN],
@@ -165,6 +180,21 @@ def provider_page(request: HttpRequest, **forms: Any) -> HttpResponse:
     )
 
 
+def _verification(provider: str) -> dict[str, Any]:
+    try:
+        standing = verification.stands(provider)
+    except CampaignsError as problem:
+        return {"verification": str(problem), "needs_verifying": True}
+    row = standing.row
+    return {
+        "verification": standing.words,
+        "needs_verifying": standing.limited,
+        "is_verified": standing.state is verification.State.VERIFIED,
+        "checked_at": row.checked_at if row else None,
+        "checks": [verification.Check(**one) for one in row.checks] if row else [],
+    }
+
+
 def _cap() -> dict[str, int]:
     cap = FrequencyCap.objects.first()
     return {"most": cap.most, "days": cap.days} if cap else {}
@@ -177,8 +207,7 @@ def _limits(provider: str) -> QuerySet[RateLimit]:
 
 def _limit(limit: RateLimit, *, now: datetime) -> dict[str, Any]:
     most = limits.most_at(limit, now)
-    seconds = windows.SECONDS[limit.window]
-    left = windows.left(limit.slots, seconds, most or 0, now=now.timestamp())
+    left = counters.left(limit, most or 0, now=now)
     return {
         "limit": limit,
         "words": limits.in_words(limit, now),
@@ -186,6 +215,22 @@ def _limit(limit: RateLimit, *, now: datetime) -> dict[str, Any]:
         "left": left,
         "used": (most or 0) - left,
         "share": 100 * ((most or 0) - left) / most if most else 0,
+    }
+
+
+def _warm_up(warm_up: SenderDomainWarmUp, *, now: datetime) -> dict[str, Any]:
+    cap, used = warm_up.cap, warming.used_today(warm_up, at=now)
+    return {
+        "warm_up": warm_up,
+        "words": warmups.in_words(warm_up),
+        "days": len(warm_up.caps),
+        "cap": cap,
+        "used": used,
+        "left": max(0, (cap or 0) - used),
+        "share": min(100, 100 * used / cap) if cap else 0,
+        "next": warm_up.cap_of(warm_up.day + 1),
+        "last": warm_up.last_day,
+        "why": "" if cap is None else warming.why_it_stays(warm_up, at=now),
     }
 
 
@@ -238,7 +283,9 @@ def set_limit(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove_limit(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a limit away."""
-    limit = get_object_or_404(RateLimit, pk=pk, provider=settings.PROVIDER)
+    limit = get_object_or_404(
+        RateLimit, pk=pk, provider=settings.PROVIDER, unverified=False
+    )
     limits.remove_limit(limit, at=timezone.now(), by=cast(User, request.user))
     messages.success(request, "The limit is gone.")
     return HttpResponseRedirect(reverse("campaigns:provider"))

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.http import (
     Http404,
     HttpRequest,
@@ -48,17 +49,24 @@ from campaigns.services import (
     send_progress,
     settle_in_doubt,
 )
+from campaigns.standing import close_send
 from campaigns.timing import frozen_times, leave_times_of, quiet_hours
 from customers.doors import shown_page
 from segmentation.models import Segment
 
 NAMES_A_PAGE = 50
 TONE_LABELS = {tone.key: tone.label for tone in TONES}
-ACTIONS = {"pause": pause_send, "resume": resume_send, "cancel": cancel_send}
+ACTIONS = {
+    "pause": pause_send,
+    "resume": resume_send,
+    "cancel": cancel_send,
+    "close": close_send,
+}
 DONE_WORDS = {
     "pause": "Paused. What is being handed over now still leaves.",
     "resume": "It goes on where it stopped.",
     "cancel": "Cancelled. What is out stays out.",
+    "close": "Closed. Nothing more is added; it ends when none of it waits.",
 }
 STILL_MOVING = (
     Send.State.SCHEDULED,
@@ -220,7 +228,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         rules=_rules(*rules_of_send(shown)),
         top_ups=shown.top_ups.order_by("pk"),
         copies=_copies(shown),
-        can_top_up=shown.state == Send.State.SENT,
+        can_top_up=shown.state == Send.State.SENT and not shown.standing,
         notes=shown.notes.select_related("message__customer").order_by("-pk")[
             :NAMES_A_PAGE
         ],
@@ -271,6 +279,7 @@ def _live(shown: Send, *, at: datetime) -> dict[str, Any]:
         "can_resume": shown.state in (Send.State.PAUSED, Send.State.MISSED),
         "can_cancel": shown.state
         in (*STILL_MOVING, Send.State.PAUSED, Send.State.MISSED),
+        "can_close": shown.is_open,
     }
 
 
@@ -291,7 +300,8 @@ def _buckets(progress: Progress) -> list[dict[str, Any]]:
 
 @require_safe
 def names(request: HttpRequest, pk: int, state: str) -> HttpResponse:
-    """The people in one bucket of a send, fifty at a time: ?reason=, ?after=."""
+    """The people in one bucket of a send, fifty at a time: ?reason=, ?after= and
+    ?occasion= of the last that was shown."""
     shown = get_object_or_404(Send.objects.select_related("campaign"), pk=pk)
     states = {
         "not_sent": ("left_out", "failed", "cancelled"),
@@ -300,14 +310,21 @@ def names(request: HttpRequest, pk: int, state: str) -> HttpResponse:
     if states is None:
         raise Http404(f"There is no bucket {state}.")
     # By customer: by their own ids PostgreSQL would pass the messages of other sends.
+    after = number_in(request, "after")
+    occasion = request.GET.get("occasion", "").replace("\0", "")
     found = shown.messages.filter(
-        state__in=states, customer_id__gt=number_in(request, "after")
+        Q(customer_id__gt=after) | Q(occasion__gt=occasion),
+        state__in=states,
+        customer_id__gte=after,
     )
     reason = request.GET.get("reason", "")
     if re.fullmatch(r"[a-z_]+", reason):
         found = found.filter(reason=reason)
-    rows = list(found.select_related("customer").order_by("customer_id")[:NAMES_A_PAGE])
+    # As the index of uniqueness has them.
+    found = found.select_related("customer").order_by("customer_id", "occasion")
+    rows = list(found[:NAMES_A_PAGE])
     label = state.replace("_", " ")
+    more = len(rows) == NAMES_A_PAGE
     return shown_page(
         request,
         "campaigns/names.html",
@@ -316,15 +333,20 @@ def names(request: HttpRequest, pk: int, state: str) -> HttpResponse:
         sentence=LEFT_OUT_REASONS[reason].sentence
         if reason in LEFT_OUT_REASONS
         else "",
-        rows=[(row.customer, row.detail or row.reason) for row in rows],
+        rows=[(row.customer, _why(row)) for row in rows],
         reason=reason,
-        following=rows[-1].customer_id if len(rows) == NAMES_A_PAGE else None,
+        following=rows[-1].customer_id if more else None,
+        following_occasion=rows[-1].occasion if more else "",
     )
+
+
+def _why(row: Message) -> str:
+    return ": ".join(filter(None, [row.occasion, row.detail or row.reason]))
 
 
 @require_POST
 def act(request: HttpRequest, pk: int, action: str) -> HttpResponseBase:
-    """Pause, resume or cancel."""
+    """Pause, resume, cancel; or close what stands open."""
     if action not in ACTIONS:
         raise Http404(f"There is no action {action}.")
     shown = get_object_or_404(Send, pk=pk)

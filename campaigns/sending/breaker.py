@@ -27,6 +27,7 @@ from campaigns.sending.channels import (
     Result,
     Stop,
 )
+from customers.templatetags.attune import moment_named
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -74,7 +75,8 @@ class Stands(NamedTuple):
 
 def row_of(way: Way) -> Stands:
     """One query; the row is made where there is none."""
-    limits = RateLimit.objects.filter(provider=way.provider)
+    # Without a provider: of a sender domain that warms up, by whichever it sends.
+    limits = RateLimit.objects.filter(provider__in=(way.provider, ""))
     caps = FrequencyCap.objects.all()
     found = _rows(way).annotate(limited=Exists(limits), capped=Exists(caps)).first()
     if found is not None:
@@ -201,11 +203,11 @@ def in_words(row: Breaker, *, now: datetime) -> str:
         if row.state == Breaker.State.HALF_OPEN or row.until <= now:
             when = "one mail asks now whether it takes mail again"
         else:
-            when = f"at {row.until:%H:%M:%S} UTC one mail asks whether it does again"
+            when = f"on {moment_named(row.until)} one mail asks whether it does again"
         return f"The provider does not answer as it should ({row.reason}): {when}."
     if row.rests_until is not None and now < row.rests_until:
         return (
-            f"The provider is left alone until {row.rests_until:%H:%M:%S} UTC"
+            f"The provider is left alone until {moment_named(row.rests_until)}"
             f" ({row.rests_because})."
         )
     return ""

@@ -12,6 +12,7 @@ from django.db.models import Max
 
 from campaigns.models import Batch, Canary, Message, Send
 from campaigns.sending.ledger import OPEN_BATCHES, OPEN_MESSAGES
+from customers.templatetags.attune import moment_named
 
 FROM: Final = 10_000
 HELD_FOR: Final = timedelta(minutes=10)
@@ -20,7 +21,7 @@ HELD_FOR: Final = timedelta(minutes=10)
 def begin(send: Send) -> None:
     """The audience is complete: let all of a small send go, of a large one a few."""
     waiting = Batch.objects.filter(send=send, state=Batch.State.WAITING)
-    first = waiting.order_by("not_before", "pk").first()
+    first = waiting.order_by("not_before", "rank", "pk").first()
     if first is None or not settings.CANARY or send.audience_size <= FROM:
         waiting.update(paused=False)
         return
@@ -33,6 +34,7 @@ def begin(send: Send) -> None:
             lane=first.lane,
             paused=True,
             not_before=first.not_before,
+            rank=first.rank,
         )
         Message.objects.filter(pk__in=others).update(batch=rest)
     Canary.objects.create(send=send, batch=first, messages=few)
@@ -100,4 +102,4 @@ def in_words(send: Send) -> str:
     few = f"The first {len(canary.messages)} go ahead"
     if until is None:
         return f"{few}; the rest waits until it is known how they fare."
-    return f"{few}: what comes back is looked at from {until:%H:%M} UTC on."
+    return f"{few}: what comes back is looked at from {moment_named(until)} on."

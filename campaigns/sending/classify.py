@@ -81,7 +81,11 @@ def status_code(error: AnymailError) -> int | None:
 
 def retry_after(error: AnymailError, *, now_seconds: float) -> float | None:
     """Seconds the provider asked to wait, 0 to an hour; None when it did not."""
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    response = getattr(error, "response", None)
+    headers = getattr(response, "headers", None) or {}
+    if isinstance(response, dict):  # botocore's, whose names are in small letters
+        told = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        headers = {"Retry-After": told.get("retry-after", "")}
     value = str(headers.get("Retry-After", "")).strip()
     if not value:
         return None

@@ -19,6 +19,8 @@ AFTER_RANGE: Final = "after_range"
 # While what is in doubt is let wait again: before that is committed, and after.
 INSIDE_AGAIN: Final = "inside_again"
 AFTER_AGAIN: Final = "after_again"
+# While a message is added to a standing send, before that is committed.
+INSIDE_ADD: Final = "inside_add"
 
 _passed = 0
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from queue import SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import close_old_connections, connection
@@ -32,11 +32,20 @@ from campaigns.materialising import (
     materialise,
 )
 from campaigns.models import Batch, EngineNode, Send
-from campaigns.sending import frequency, instance, keeping, ledger, seeding, trail
+from campaigns.sending import (
+    frequency,
+    instance,
+    keeping,
+    ledger,
+    seeding,
+    trail,
+    verification,
+)
 from campaigns.sending.breaker import LANES
-from campaigns.sending.channels import Channel, channel_for
+from campaigns.sending.channels import Channel, answers_of, channel_for
 from campaigns.sending.guarding import trouble_stays_with
 from campaigns.sending.protocol import Lane, Outcome, deliver_next_batch
+from campaigns.sending.pulse import Pulse
 from campaigns.sending.repeating import repeat_next
 from campaigns.under_way import count_under_way
 from customers import searching
@@ -48,6 +57,9 @@ log = logging.getLogger(__name__)
 # So long a lane has its turn.
 LANE_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 1.0
+# A machine under load may need more than a turn to get to the first batch; so often it
+# is tried again.
+EMPTY_ROUNDS: Final = 3
 HEARTBEAT_SECONDS: Final = 5.0
 SQLITE_CACHE_KB: Final = 16_384
 # After trouble with the database, this long until the next try.
@@ -120,6 +132,7 @@ def tick(*, at: datetime) -> list[int]:
     Returns the sends whose audience is still to be written. Raises AnotherInstance.
     """
     instance.begin(at=at)
+    verification.heed(settings.PROVIDER, at=at)
     pause_stale(at=at)
     ledger.sweep(now=at)
     mind_doubts(at=at)
@@ -167,7 +180,8 @@ def pause_stale(*, at: datetime) -> int:
         ledger.pause_for(
             pk,
             f"Nothing was sent of it for more than {hours} hours though it was due: "
-            "no sender was running. Resume it if it still makes sense.",
+            "no sender was running, or its provider took nothing. Resume it if it "
+            "still makes sense.",
             at=at,
         )
     return len(stopped)
@@ -218,6 +232,7 @@ def pump(
     Raises AnotherInstance.
     """
     instance.begin(at=clock())
+    verification.heed(lane.provider, at=clock())
     outcomes = []
     # Of a slow provider one batch may take longer than a worker has.
     lane.ends = lambda: time.monotonic() >= until or stopping()
@@ -254,11 +269,23 @@ def run_once(*, at: datetime) -> EngineReport:
         return engine.turn(seconds=float("inf"))
 
 
-def run_forever(stop: threading.Event, *, roles: Collection[Role] = EVERYTHING) -> None:
-    """Turn after turn until stop is set; it ends between two groups of mails."""
+def run_forever(
+    stop: threading.Event,
+    *,
+    roles: Collection[Role] = EVERYTHING,
+    pulse: Pulse | None = None,
+) -> None:
+    """Turn after turn until stop is set; it ends between two groups of mails.
+
+    pulse: where somebody sees if it gets on, whatever the database does.
+    """
     name = " ".join(["run_engine", *(roles if roles != EVERYTHING else ())])
-    with _Engine(name, clock=timezone.now, roles=roles, stop=stop) as engine:
+    pulse = pulse or Pulse()
+    with _Engine(
+        name, clock=timezone.now, roles=roles, stop=stop, pulse=pulse
+    ) as engine:
         while not stop.is_set():
+            pulse.beat()
             close_old_connections()
             try:
                 report = engine.turn(seconds=TURN_SECONDS)
@@ -267,6 +294,7 @@ def run_forever(stop: threading.Event, *, roles: Collection[Role] = EVERYTHING) 
                 log.error("the database does not answer: %s", type(trouble).__name__)
                 stop.wait(TROUBLE_SECONDS)
                 continue
+            pulse.turned()
             if report.idle:
                 stop.wait(IDLE_SECONDS)
 
@@ -310,8 +338,10 @@ class _Engine:
         clock: Callable[[], datetime],
         roles: Collection[Role] = EVERYTHING,
         stop: threading.Event | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         """name: what its heartbeat calls it."""
+        self._pulse = pulse or Pulse()
         self._called, self._clock, self._roles = name, clock, frozenset(roles)
         self._stop = stop or threading.Event()
         self._name = f"{socket.gethostname()[:80]}:{os.getpid()}"
@@ -339,6 +369,7 @@ class _Engine:
         # Before mail, which may take all of a turn: somebody may have said no.
         if Role.EVENTS in self._roles:
             report.beside = sum(map(self._beside, BESIDE))
+            self._pulse.beat()
         if Role.MAIL in self._roles:
             if Role.CHORES not in self._roles:
                 # Whoever does the chores may come later: news must not leave before.
@@ -351,23 +382,30 @@ class _Engine:
 
     def _begin(self, report: EngineReport, *, at: datetime, until: float) -> None:
         pause_stale(at=at)
+        self._pulse.beat()
         report.given_back, _ = ledger.sweep(now=at)
         report.sent_again = mind_doubts(at=at)
+        self._pulse.beat()
         report.launched = launch_due(at=at)
+        self._pulse.beat()
         for send_id in preparing():
             report.prepared += prepare(send_id, at=self._clock(), until=until)
             self._heartbeat()
 
     def _end(self, report: EngineReport, *, until: float) -> None:
+        self._pulse.beat()
         report.finished = len(wind_up(at=self._clock()))
+        self._pulse.beat()
         for count_id in open_counts(at=self._clock()):
             report.counting += 1
             carry_on_counting(count_id, until=until)
+            self._pulse.beat()
         if mood_waits(at=self._clock()):
             report.counting += 1
             work_out_mood(at=self._clock(), until=until)
 
     def _beside(self, work: Callable[[datetime, float], int]) -> int:
+        self._pulse.beat()
         try:
             return work(self._clock(), time.monotonic() + BESIDE_SECONDS)
         except DATABASE_AWAY:
@@ -379,11 +417,17 @@ class _Engine:
     def _go_round(self, *, until: float) -> list[Outcome]:
         """A turn for each lane, over and over, while mail leaves and there is time."""
         outcomes: list[Outcome] = []
+        empty = 0
         while not self._stop.is_set():
+            began = time.monotonic()
             done = [one for name in LANES for one in self._pump(name, until=until)]
             outcomes += done
-            if not done or time.monotonic() >= until:
+            now = time.monotonic()
+            # Where a turn was over before its first batch, there may be mail yet.
+            hurried = empty < EMPTY_ROUNDS and now - began >= LANE_SECONDS
+            if now >= until or not (done or hurried):
                 break
+            empty = 0 if done else empty + 1
         return outcomes
 
     def _pump(self, name: str, *, until: float) -> list[Outcome]:
@@ -395,32 +439,50 @@ class _Engine:
             self._lanes[name],
             clock=self._clock,
             until=min(until, time.monotonic() + LANE_SECONDS),
-            stopping=self._stop.is_set,
+            stopping=self._asked_to_stop,
         )
         self._heartbeat()
         return done
 
     def _open_channel(self) -> Channel:
         if self._channel is None:
-            self._channel = channel_for(settings.PROVIDER)
+            channel = self._channel = channel_for(settings.PROVIDER)
+            self._pulse.be_patient(answers_of(channel) * channel.timeout_seconds)
         return self._channel
 
+    def _asked_to_stop(self) -> bool:
+        # It is asked between two groups of mails, and each of them is a step.
+        self._pulse.beat()
+        return self._stop.is_set()
+
     def _heartbeat(self) -> None:
+        self._pulse.beat()
         if time.monotonic() - self._beat_at < HEARTBEAT_SECONDS:
             return
         self._beat_at = time.monotonic()
-        heartbeat(self._name, self._called, at=self._clock(), since=self._began)
+        heartbeat(
+            self._name,
+            self._called,
+            at=self._clock(),
+            since=self._began,
+            **self._pulse.detail,
+        )
 
 
-def heartbeat(name: str, role: str, *, at: datetime, since: datetime) -> None:
-    """Tell everyone that mail leaves, and forget those long silent."""
+def heartbeat(
+    name: str, role: str, *, at: datetime, since: datetime, **more: Any
+) -> None:
+    """Tell everyone that mail leaves, and forget those long silent.
+
+    more: what else is told of it.
+    """
     EngineNode.objects.update_or_create(
         name=name,
         defaults={
             "role": role,
             "started_at": since,
             "last_seen": at,
-            "detail": {"provider": settings.PROVIDER, "pid": os.getpid()},
+            "detail": {"provider": settings.PROVIDER, "pid": os.getpid(), **more},
         },
     )
     EngineNode.objects.filter(last_seen__lt=at - FORGET_NODES_AFTER).delete()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from campaigns.assignment import unit_interval
 from campaigns.audience import NEUTRAL_TONE, UNKNOWN
@@ -287,6 +287,7 @@ def move_objectors(batch: Batch, composed: Composed) -> set[int]:
         variant=variant,
         lane=batch.lane,
         not_before=batch.not_before,
+        rank=batch.rank,
     )
     Message.objects.filter(pk__in=ids, state=Message.State.WAITING).update(
         batch=other,
@@ -349,6 +350,7 @@ def put_off(
             variant_id=batch.variant_id,
             lane=batch.lane,
             not_before=instant,
+            rank=batch.rank,
         )
         Message.objects.filter(pk__in=ids, state=Message.State.WAITING).update(
             batch=other
@@ -465,17 +467,22 @@ def sweep(*, now: datetime) -> tuple[int, int]:
 
 
 def finish_sends(*, now: datetime) -> list[int]:
-    """End the sends of which nothing waits and nothing is on its way; their ids."""
+    """End the sends of which nothing waits and nothing is on its way; their ids.
+
+    A standing send ends only once it is closed; then also while it is paused, since
+    there is nothing to resume.
+    """
+    closed = Q(standing=Send.Standing.CLOSED, state=Send.State.PAUSED)
+    over = Q(~Q(standing=Send.Standing.OPEN), state=Send.State.SENDING) | closed
     open_batches = Batch.objects.filter(send=OuterRef("pk"), state__in=OPEN_BATCHES)
     open_messages = Message.objects.filter(send=OuterRef("pk"), state__in=OPEN_MESSAGES)
     ended = list(
-        Send.objects.filter(~Exists(open_batches), state=Send.State.SENDING)
-        .filter(~Exists(open_messages))
+        Send.objects.filter(over, ~Exists(open_batches), ~Exists(open_messages))
         .order_by()
         .values_list("pk", flat=True)
     )
     if ended:
-        Send.objects.filter(pk__in=ended, state=Send.State.SENDING).update(
+        Send.objects.filter(over, pk__in=ended).update(
             state=Send.State.SENT, finished_at=now, state_reason=""
         )
     return ended

@@ -13,19 +13,22 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from campaigns.models import Batch, Campaign, Message, RateLimit
-from campaigns.sending import ledger, windows
+from campaigns.models import Batch, Campaign, Message, RateLimit, Send
+from campaigns.sending import counters, ledger, sharing, warmups, windows
 from campaigns.sending.breaker import TRANSACTIONAL, Way, note
 from campaigns.sending.claims import Claim
 from campaigns.sending.mailboxes import LABELS, mailboxes_of
+from campaigns.timing import awake, shop_day, shop_midnight
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 LIMITED: Final = "limited"
+# A send that has had its part of a day leaves the others time to take theirs.
+TURN_SECONDS: Final = 60.0
 # A warm-up grows after a day on which so much of what it allows was used.
 USED_LEAST: Final = 0.5
 # The limits of which nothing was left for a mail.
@@ -55,13 +58,19 @@ class Grant:
 
     may: list[int] = field(default_factory=list)
     taken: dict[int, list[int]] = field(default_factory=dict)
-    # When the others may be tried, and why they wait.
+    # When the others may be tried, and why they wait; is that so of the whole send?
     wait_seconds: float = 0.0
     because: str = ""
+    all_wait: bool = False
+    # For what warm-ups keep: of which send, and of which of the shop's days.
+    send_id: int = 0
+    day: date | None = None
 
 
 def most_at(limit: RateLimit, now: datetime) -> int | None:
     """How many it allows in its window now; None: it binds no more."""
+    if limit.warm_up is not None:
+        return limit.warm_up.cap
     if limit.learned and limit.pace_at is not None:
         since = (now - limit.pace_at).total_seconds()
         pace = windows.pace_now(limit.pace, since_seconds=since)
@@ -77,12 +86,19 @@ def most_at(limit: RateLimit, now: datetime) -> int | None:
 def in_words(limit: RateLimit, now: datetime) -> str:
     """Such as: at most 1,000 an hour to Gmail."""
     most = most_at(limit, now)
+    if limit.warm_up is not None:
+        return warmups.in_words(limit.warm_up)
     a = "an" if limit.window == RateLimit.Window.HOUR else "a"
     words = f"at most {most or limit.most:,} {a} {limit.window}"
     if limit.mailboxes:
         words += f" to {LABELS.get(limit.mailboxes, limit.mailboxes)}"
     if limit.campaign_id is not None:
         words += f" of “{limit.campaign}”"
+    if limit.unverified:
+        return (
+            f"{words} while {limit.provider} is not verified, see "
+            f"“manage.py verify_provider {limit.provider}”"
+        )
     if limit.learned:
         return f"{words}, since the provider asked to be left alone"
     return f"{words}, as it warms up" if limit.began_on else words
@@ -98,17 +114,32 @@ def shut_for(way: Way, *, now: datetime) -> tuple[float, str]:
     return found
 
 
-def seconds_for(mails: int, provider: str, campaign_id: int, *, now: datetime) -> float:
-    """How long the limits of a campaign keep so many mails, beyond what is left now."""
-    theirs = RateLimit.objects.filter(provider=provider, mailboxes="").filter(
-        Q(campaign=None) | Q(campaign=campaign_id)
+def shut_for_domain(send: Send, *, now: datetime) -> tuple[float, str]:
+    """Seconds until anything may leave from this send's domain, and why, in words."""
+    limit = warmups.of_domain(send.sender_domain)
+    if limit is None or not _holds(limit, lane=send.lane):
+        return 0.0, ""
+    seconds = _wait(limit, now, send=send)
+    return seconds, in_words(limit, now) if seconds else ""
+
+
+def seconds_for(mails: int, way: Way, send: Send, *, now: datetime) -> float:
+    """How long the limits of a send keep so many mails, beyond what is left now."""
+    theirs = RateLimit.objects.filter(provider=way.provider, mailboxes="").filter(
+        Q(campaign=None) | Q(campaign=send.campaign_id)
     )
     longest = 0.0
-    for limit in theirs:
+    warm_up = warmups.of_domain(send.sender_domain)
+    if warm_up is not None and _holds(warm_up, lane=way.lane):
+        days = warmups.forecast(warm_up, mails, now=now)
+        if days and days[-1][0] > shop_day(now):
+            on = awake(send.frozen, shop_midnight(days[-1][0]))
+            longest = (on - now).total_seconds()
+    for limit in filter(partial(_holds, lane=way.lane), theirs):
         most, window = most_at(limit, now), windows.SECONDS[limit.window]
         if most is None:
             continue
-        left = windows.left(limit.slots, window, most, now=now.timestamp())
+        left = counters.left(limit, most, now=now)
         longest = max(longest, max(0, mails - left) * window / most)
     return longest
 
@@ -131,25 +162,58 @@ def take(claim: Claim, way: Way, *, now: datetime) -> Grant:
             .order_by("pk")
             .values_list("pk", "address_wire")
         )
-        limits = _locked(way.provider, batch.send.campaign_id)
-        grant, blocked = _share_out(limits, waiting, lane=way.lane, now=now)
-        seconds, because = _when(limits, blocked, batch.send_id, now=now)
+        send = batch.send
+        limits = _locked(way, send)
+        grant, blocked = _share_out(limits, waiting, send, lane=way.lane, now=now)
+        seconds, because = _when(limits, blocked, send, grant, now=now)
         grant.wait_seconds, grant.because = seconds, because
         for limit in limits:
             limit.save(update_fields=["slots", "lines"])
         if not grant.may and waiting:
             batch.outcome, batch.outcome_detail = LIMITED, because
             ledger.close_batch(batch, now=now, wait_seconds=seconds)
+    if grant.all_wait:
+        # What keeps this batch keeps all that is due of its send: they are not claimed
+        # one by one to find that out.
+        theirs = Batch.objects.filter(send=batch.send_id, lane=batch.lane)
+        _let_wait(theirs, grant.wait_seconds, grant.because, now=now)
     return grant
 
 
-def take_one(way: Way, campaign_id: int, address: str, *, now: datetime) -> bool:
+def shut(way: Way, *, now: datetime) -> float:
+    """Seconds until anything may leave by this provider. Of a long time all that is due
+    is told, too: it does not wait for a sender that was away."""
+    seconds, because = shut_for(way, now=now)
+    if seconds > TURN_SECONDS:
+        of_lane = Batch.objects.filter(lane=way.lane)
+        _let_wait(of_lane, seconds, because, now=now)
+    return seconds
+
+
+def _let_wait(
+    batches: QuerySet[Batch], seconds: float, because: str, *, now: datetime
+) -> None:
+    due = batches.filter(state=Batch.State.WAITING, paused=False, not_before__lte=now)
+    if connection.vendor == "postgresql":
+        # Whoever holds one of them finds it out; waiting for them could be a circle.
+        due = Batch.objects.filter(
+            pk__in=due.select_for_update(skip_locked=True).values("pk")
+        )
+    with transaction.atomic():
+        due.update(
+            not_before=now + timedelta(seconds=seconds),
+            outcome=LIMITED,
+            outcome_detail=because,
+        )
+
+
+def take_one(way: Way, send: Send, address: str, *, now: datetime) -> bool:
     """Take of the limits what one mail outside a batch needs; False: it waits."""
     with transaction.atomic():
-        limits = _locked(way.provider, campaign_id)
-        grant, _ = _share_out(limits, [(0, address)], lane=way.lane, now=now)
+        limits = _locked(way, send)
+        grant, _ = _share_out(limits, [(0, address)], send, lane=way.lane, now=now)
         for limit in limits if grant.may else ():
-            limit.save(update_fields=["slots"])
+            limit.save(update_fields=["slots", "lines"])
     return bool(grant.may)
 
 
@@ -166,8 +230,12 @@ def give_back(grant: Grant, *, now: datetime) -> None:
     with transaction.atomic():
         limits = RateLimit.objects.filter(pk__in=unused).order_by("pk")
         for limit in limits.select_for_update():
-            _count(limit, -unused[limit.pk], now)
-            limit.save(update_fields=["slots"])
+            if limit.warm_up_id is not None:
+                if grant.day != shop_day(now):
+                    continue  # what another day allowed is none of today's
+                sharing.note_taken(limit, grant.send_id, -unused[limit.pk], now=now)
+            counters.count(limit, -unused[limit.pk], now=now)
+            limit.save(update_fields=["slots", "lines"])
 
 
 def slow_down(way: Way, *, now: datetime) -> None:
@@ -219,6 +287,7 @@ def set_limit(
             campaign=campaign,
             window=window,
             learned=False,
+            unverified=False,
             defaults={"most": most},
         )
         limit.most, limit.lines = most, {}
@@ -230,7 +299,7 @@ def set_limit(
         limit.save()
         words = in_words(limit, at)
         note(provider, f"{by.get_username()} set: {words}.", at=at, by=by)
-    _ask_anew(at=at)
+    ask_anew(at=at)
     return limit
 
 
@@ -274,10 +343,11 @@ def remove_limit(limit: RateLimit, *, at: datetime, by: "User") -> None:
     words = in_words(limit, at)
     limit.delete()
     note(limit.provider, f"{by.get_username()} removed: {words}.", at=at, by=by)
-    _ask_anew(at=at)
+    ask_anew(at=at)
 
 
-def _ask_anew(*, at: datetime) -> None:
+def ask_anew(*, at: datetime) -> None:
+    """Batches that wait for a limit are due again, now."""
     with transaction.atomic():
         Batch.objects.filter(
             state=Batch.State.WAITING, outcome=LIMITED, not_before__gt=at
@@ -288,38 +358,42 @@ def _of_all(provider: str) -> Iterable[RateLimit]:
     return RateLimit.objects.filter(provider=provider, mailboxes="", campaign=None)
 
 
-def _locked(provider: str, campaign_id: int) -> list[RateLimit]:
-    mine = Q(campaign=None) | Q(campaign=campaign_id)
-    limits = RateLimit.objects.filter(mine, provider=provider).order_by("pk")
+def _locked(way: Way, send: Send) -> list[RateLimit]:
+    mine = Q(campaign=None) | Q(campaign=send.campaign_id)
+    warms_up = Q(warm_up__domain=send.sender_domain, warm_up__on=True)
+    limits = RateLimit.objects.filter(Q(mine, provider=way.provider) | warms_up)
+    if way.lane == TRANSACTIONAL:
+        # Who is not verified yet keeps its few for those who are many.
+        limits = limits.filter(unverified=False)
+    limits = limits.select_related("warm_up").order_by("pk")
     return list(limits.select_for_update(of=("self",)))
 
 
-def _wait(limit: RateLimit, now: datetime) -> float:
+def _wait(limit: RateLimit, now: datetime, send: Send | None = None) -> float:
+    """Seconds until it allows one more. send: asleep at midnight, it waits longer for
+    a day that begins then."""
     most = most_at(limit, now)
-    if most is None:
-        return 0.0
-    seconds = windows.SECONDS[limit.window]
-    return windows.wait(limit.slots, seconds, most, now=now.timestamp())
-
-
-def _count(limit: RateLimit, mails: int, now: datetime) -> None:
-    seconds = windows.SECONDS[limit.window]
-    limit.slots = windows.taken(limit.slots, seconds, mails, now=now.timestamp())
+    seconds = 0.0 if most is None else counters.wait(limit, most, now=now)
+    if seconds and limit.warm_up is not None and send is not None:
+        on = awake(send.frozen, now + timedelta(seconds=seconds))
+        seconds = (on - now).total_seconds()
+    return seconds
 
 
 def _share_out(
     limits: list[RateLimit],
     waiting: list[tuple[int, str]],
+    send: Send,
     *,
     lane: str,
     now: datetime,
 ) -> tuple[Grant, Counter[Held]]:
     """Who may leave; and how many are held back, by the limits that do so."""
-    grant, blocked = Grant(), Counter[Held]()
+    grant, blocked = Grant(send_id=send.pk, day=shop_day(now)), Counter[Held]()
     rest = {
-        limit.pk: windows.left(
-            limit.slots, windows.SECONDS[limit.window], most, now=now.timestamp()
-        )
+        limit.pk: sharing.left(limit, most, send, now=now)
+        if _holds(limit, lane=lane)
+        else counters.left(limit, most, now=now)
         for limit in limits
         if (most := most_at(limit, now)) is not None
     }
@@ -340,12 +414,20 @@ def _share_out(
             rest[one] -= 1
             grant.taken.setdefault(one, []).append(pk)
     for limit in limits:
-        _count(limit, len(grant.taken.get(limit.pk, ())), now)
+        mails = len(grant.taken.get(limit.pk, ()))
+        if limit.warm_up is not None and mails:
+            sharing.note_taken(limit, send.pk, mails, now=now)
+        counters.count(limit, mails, now=now)
     return grant, blocked
 
 
 def _when(
-    limits: list[RateLimit], blocked: Counter[Held], send_id: int, *, now: datetime
+    limits: list[RateLimit],
+    blocked: Counter[Held],
+    send: Send,
+    grant: Grant,
+    *,
+    now: datetime,
 ) -> tuple[float, str]:
     """When a batch of which mails are held back comes again, and why."""
     when: dict[int, tuple[float, str]] = {}
@@ -353,10 +435,14 @@ def _when(
         mails = sum(count for held, count in blocked.items() if limit.pk in held)
         if not mails:
             continue
-        seconds = _wait(limit, now)
-        if limit.mailboxes or limit.campaign_id is not None:
+        seconds = _wait(limit, now, send=send)
+        if limit.warm_up is not None:
+            grant.all_wait = True
+            # Something is left, for the others.
+            seconds = seconds or TURN_SECONDS
+        elif limit.mailboxes or limit.campaign_id is not None:
             # One after the other, or all batches of a send would come at once.
-            seconds = _line_up(limit, send_id, mails, seconds, now=now)
+            seconds = _line_up(limit, send.pk, mails, seconds, now=now)
         when[limit.pk] = (seconds, in_words(limit, now))
     found = [max(when[pk] for pk in held) for held in blocked]
     return min(found, default=(0.0, ""))

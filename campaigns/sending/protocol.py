@@ -13,6 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -38,6 +39,7 @@ from campaigns.sending import (
     ledger,
     limits,
     probing,
+    settling,
     trail,
 )
 from campaigns.sending.channels import (
@@ -88,7 +90,7 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
     clock = _Clock(now)
     row, limited, capped = breaker.row_of(lane.way)
     gate = breaker.gate(row, now=now)
-    lane.wait_seconds = limits.shut_for(lane.way, now=now)[0] if limited else 0.0
+    lane.wait_seconds = limits.shut(lane.way, now=now) if limited else 0.0
     if gate is breaker.Gate.SHUT or lane.wait_seconds:
         return None
     asks = gate is breaker.Gate.PROBE
@@ -109,10 +111,13 @@ def deliver_next_batch(lane: Lane, *, now: datetime) -> Outcome | None:
             delivery.outcome.stopped = "unforeseen"
             delivery.keep_trail(trail.UNWRITTEN)
             # Not after the intent: somebody may have been mailed, its lease tells.
-            delivery.give_back()
+            with suppress(LostLease):
+                delivery.give_back()
     except LostLease as lost:
         log.warning("%s", lost)
         delivery.outcome.stopped = "lost_lease"
+        with trouble_stays_with(claim.send_id, at=now):
+            delivery.settle_late()
         delivery.keep_trail(trail.LATE)
     if delivery.grant is not None:
         limits.give_back(delivery.grant, now=clock.now())
@@ -140,12 +145,17 @@ def _in_turn(lane: Lane, now: datetime) -> claims.Claim | None:
 
     Each worker goes round by itself, so nothing is shared and nothing is locked.
     """
-    for send_id in claims.in_turn(lane.name, now=now, after=lane.served):
+    for turn in claims.in_turn(lane.name, now=now, after=lane.served):
         claim = claims.claim(
-            lane.name, now=now, lease=lane.lease, owner=lane.owner, send_id=send_id
+            lane.name,
+            now=now,
+            lease=lane.lease,
+            owner=lane.owner,
+            send_id=turn.send_id,
+            engaged_first=turn.engaged_first,
         )
         if claim is not None:
-            lane.served = send_id
+            lane.served = turn.send_id
             return claim
     return None
 
@@ -177,6 +187,9 @@ class _Delivery:
     # What came of a group that was handed over, until it is written; and since when.
     answers: Sequence[Result] = ()
     left_at: datetime | None = None
+    # A group and what came of it, while that is not written; when its intent was.
+    unwritten: tuple[Sequence[Outgoing], Sequence[Result]] | None = None
+    intent_at: datetime | None = None
     # When somebody of this batch falls asleep, or it is too late for everybody.
     asked_until: datetime | None = None
 
@@ -299,7 +312,7 @@ class _Delivery:
             else:
                 ledger.close_batch(batch, now=now)
         self.send_id, self.attempts = batch.send_id, batch.attempts
-        self.lease_ends = ends
+        self.lease_ends, self.intent_at = ends, now
         return mails
 
     def _recheck(self, batch: Batch, composed: Composed, now: datetime) -> set[int]:
@@ -382,6 +395,7 @@ class _Delivery:
         self, group: list[Outgoing], results: list[Result], following: list[Outgoing]
     ) -> list[Outgoing]:
         """Write what came of a group and the intent of the next; returns the next."""
+        self.unwritten = (group, results)
         now, ends = self.clock.now(), self._lease_from_now()
         # A mail that waits by itself does not stop the others.
         stops = [one for one in results if isinstance(one, STOPS)]
@@ -415,6 +429,7 @@ class _Delivery:
             if not next_group:
                 self._finish(now)
             self._tell_breaker(results, now)
+        self.unwritten, self.intent_at = None, now
         self.keep_trail()
         self.outcome.count(results)
         # Those of earlier batches were counted there.
@@ -423,6 +438,23 @@ class _Delivery:
         self.outcome.waiting += ours
         self.lease_ends = ends
         return next_group
+
+    def settle_late(self) -> None:
+        """What came of a group is known, and its lease was lost meanwhile."""
+        if self.unwritten is None or self.intent_at is None:
+            return
+        (group, results), self.unwritten = self.unwritten, None
+        settled = settling.settle_late(
+            self.claim,
+            group,
+            results,
+            handed_over_at=self.intent_at,
+            kept=self.keeps,
+            now=self.clock.now(),
+        )
+        self.outcome.accepted += settled.accepted
+        self.outcome.refused += settled.refused
+        self.outcome.waiting += settled.waiting
 
     def keep_trail(self, outcome: str = "") -> None:
         """Keep what was answered to the group that was handed over last; once.

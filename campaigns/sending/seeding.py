@@ -157,7 +157,7 @@ def _send_next(lane: Lane, *, now: datetime) -> bool:
         _left_out(copy, "this address said no")
         return True
     if stands.limited and not limits.take_one(
-        lane.way, copy.send.campaign_id, copy.address, now=now
+        lane.way, copy.send, copy.address, now=now
     ):
         return False
     if not _intend(copy, now=now):

@@ -46,8 +46,14 @@ def taken(
     slots: Mapping[str, int], seconds: float, mails: int, *, now: float
 ) -> Counted:
     """The slots after so many mails left; a negative number gives back."""
-    kept = counted(slots, seconds, now=now)
     here = str(floor(now * SLOTS / seconds))
+    return changed(counted(slots, seconds, now=now), here, mails)
+
+
+def changed(slots: Mapping[str, int], here: str, mails: int) -> Counted:
+    """Slots with so many mails more in one of them; a negative number gives back, the
+    latest first."""
+    kept = dict(slots)
     if mails >= 0:
         kept[here] = kept.get(here, 0) + mails
         return kept

@@ -1,6 +1,6 @@
 """How numbers, times, glyphs and tiles look on every page of ours (DESIGN.md)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
@@ -121,6 +121,9 @@ def css(value: float | None) -> str:
     return f"{value or 0:.2f}"
 
 
+UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
 @register.filter
 def day(value: datetime | None) -> str:
     """14 Nov; with the year only when it is not this one."""
@@ -138,3 +141,20 @@ def moment(value: datetime | None) -> str:
         return "–"
     local = timezone.localtime(value)
     return f"{day(value)}, {local.hour}:{local:%M}"
+
+
+@register.filter
+def moment_named(value: datetime | None) -> str:
+    """14 Nov, 9:14 CET: by the shop's clock, for a sentence that leaves its page."""
+    if value is None:
+        return "–"
+    return f"{moment(value)} {timezone.localtime(value):%Z}"
+
+
+@register.filter
+def duration(value: timedelta) -> str:
+    """About how long, in the unit one would say it in: 40 seconds, 3 hours, 2 days."""
+    seconds = max(1, round(value.total_seconds()))
+    unit, size = next((one for one in UNITS if seconds >= 1.5 * one[1]), UNITS[-1])
+    count = round(seconds / size)
+    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"

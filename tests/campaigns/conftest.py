@@ -1,5 +1,6 @@
 """A shop with a campaign, a channel that answers as told, processes of their own."""
 
+import html
 import importlib.util
 import re
 import shutil
@@ -88,10 +89,54 @@ def _tags(text: str, values: dict[str, str]) -> str:
     return text
 
 
+def _braces(text: str, values: dict[str, str], *, escapes: bool) -> str:
+    """Handlebars, read from left to right once: what is code that it does not know, or
+    a backslash that takes code's meaning away, ends the test."""
+    out, rest = [], text
+    while "{{" in rest:
+        before, _, rest = rest.partition("{{")
+        assert not before.endswith("\\"), "a placeholder that is none"
+        raw = rest.startswith("{")
+        key, closed, rest = rest.removeprefix("{").partition("}}}" if raw else "}}")
+        assert closed, "code that does not end"
+        value = values[key]
+        out += [before, value if raw or not escapes else _escaped(value)]
+    return "".join([*out, rest])
+
+
+def _escaped(value: str) -> str:
+    return html.escape(value).replace("`", "&#x60;").replace("=", "&#x3D;")
+
+
+def _sparkpost(text: str, values: dict[str, str], *, part: str = "html") -> str:
+    """Values are escaped in HTML alone, and there not between three braces."""
+    if part != "html":
+        assert "{{{" not in text
+    return _braces(text, values, escapes=part == "html")
+
+
+def _ses(text: str, values: dict[str, str]) -> str:
+    """All ways to read what AWS writes: escaping or not, key by key or from left to
+    right. No mail may depend on which is right."""
+    ways = {_braces(text, values, escapes=escapes) for escapes in (True, False)}
+    for order in (1, -1):
+        one = text
+        for key in sorted(values)[::order]:
+            one = one.replace("{{" + key + "}}", values[key])
+        ways.add(one)
+    [filled] = ways
+    return filled
+
+
 @pytest.fixture(scope="session")
-def emulators() -> dict[str, Callable[[str, dict[str, str]], str]]:
+def emulators() -> dict[str, Callable[..., str]]:
     """How providers fill raw values in, after their manuals."""
-    return {"mailgun": _percent_variables, "sendgrid": _tags}
+    return {
+        "amazon_ses": _ses,
+        "mailgun": _percent_variables,
+        "sendgrid": _tags,
+        "sparkpost": _sparkpost,
+    }
 
 
 class TellingChannel:

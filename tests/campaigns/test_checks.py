@@ -1,4 +1,5 @@
 import pytest
+from django.core.checks import ERROR
 
 from campaigns import checks
 
@@ -41,6 +42,52 @@ def test_one_that_anymail_gave_up_is_a_warning(settings):
 def test_options_that_hide_what_happens_are_errors(settings, option, expected):
     settings.ANYMAIL = {option: True}
     assert [one.id for one in checks.anymail_is_strict()] == [expected]
+
+
+RESEND = {"RESEND_SIGNING_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+
+
+@pytest.fixture
+def svix_is(monkeypatch):
+    """As if it were installed, or not."""
+
+    def svix_is(there):
+        monkeypatch.setattr(
+            checks, "find_spec", lambda name: object() if there else None
+        )
+
+    return svix_is
+
+
+@pytest.mark.parametrize(("provider", "former"), [("resend", []), ("smtp", ["resend"])])
+def test_a_signing_secret_of_resend_without_svix_is_an_error(
+    settings, svix_is, provider, former
+):
+    settings.PROVIDER, settings.FORMER_PROVIDERS = provider, former
+    settings.ANYMAIL = RESEND
+    svix_is(False)
+    [found] = checks.what_resend_signs_can_be_checked()
+    assert (found.id, found.level) == ("attune.E009", ERROR)
+    assert "Install attune[resend]" in found.msg
+    svix_is(True)
+    assert checks.what_resend_signs_can_be_checked() == []
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_…", "re_123"])
+def test_a_signing_secret_that_is_none_is_an_error(settings, svix_is, secret):
+    settings.PROVIDER, settings.ANYMAIL = "resend", {"RESEND_SIGNING_SECRET": secret}
+    svix_is(True)
+    [found] = checks.what_resend_signs_can_be_checked()
+    assert found.id == "attune.E010"
+    assert not secret or secret not in found.msg.replace("whsec_ ", "")
+
+
+@pytest.mark.parametrize("provider", ["resend", "brevo"])
+def test_svix_is_needed_by_nobody_else(settings, svix_is, provider):
+    settings.PROVIDER = provider
+    settings.ANYMAIL = {} if provider == "resend" else RESEND
+    svix_is(False)
+    assert checks.what_resend_signs_can_be_checked() == []
 
 
 def test_a_developer_may_look_at_requests(settings):

@@ -153,6 +153,45 @@ def _notice() -> dict[str, Any]:
     return {"send": send.pk}
 
 
+def open_standing(campaign: Any, *, lane: str = "bulk", at: datetime = NOW) -> Any:
+    """A standing send with nothing in it."""
+    from campaigns.standing import open_send
+
+    return open_send(campaign, lane=lane, at=at)
+
+
+def _standing(lane: str) -> dict[str, Any]:
+    """Instead of the send that is due one that stands open, of service notices."""
+    from campaigns.models import Campaign, EmailTemplate, Send
+
+    Send.objects.all().delete()
+    EmailTemplate.objects.update(purpose="service")
+    return {"send": open_standing(Campaign.objects.get(), lane=lane).pk}
+
+
+def _add(occasions: str) -> dict[str, Any]:
+    """Add a message for every customer on each of these occasions; their ids."""
+    from campaigns.models import Send
+    from campaigns.standing import add_message
+    from customers.models import Customer
+
+    send = Send.objects.get()
+    return {
+        "added": [
+            add_message(send, one, occasion, at=NOW).pk
+            for one in Customer.objects.order_by("pk")
+            for occasion in occasions.split(",")
+        ]
+    }
+
+
+def _close() -> str:
+    from campaigns.models import Send
+    from campaigns.standing import close_send
+
+    return str(close_send(Send.objects.get(), at=NOW).standing)
+
+
 def _engine(minutes_ahead: float) -> dict[str, Any]:
     from campaigns.sending.engine import run_once
 
@@ -225,11 +264,28 @@ def _work() -> None:
     run_forever(stop)
 
 
+def _supervise() -> None:
+    """Send like run_engine with a process for each role, until SIGTERM."""
+    from campaigns.sending.engine import Role
+    from campaigns.sending.supervising import stop_asked, supervise
+
+    supervise(stop_asked(), [Role.CHORES, Role.EVENTS, Role.MAIL])
+
+
 def _bound() -> None:
     """A shop with limits and a cap that hold nobody up, and are counted all the same;
     by the day, so that no window ends meanwhile."""
-    from campaigns.models import Campaign, FrequencyCap, RateLimit
+    from campaigns.models import (
+        Campaign,
+        FrequencyCap,
+        RateLimit,
+        SenderDomainWarmUp,
+    )
 
+    warm_up = SenderDomainWarmUp.objects.create(
+        domain="shop.example", started_on=NOW.date(), caps=[1_000_000]
+    )
+    RateLimit.objects.create(warm_up=warm_up, window="date", most=1_000_000)
     for provider in ("outbox", "mailgun", "postmark", "resend"):
         for more in ({}, {"mailboxes": "rest"}, {"campaign": Campaign.objects.get()}):
             RateLimit.objects.create(
@@ -360,12 +416,16 @@ def _limit_sqlite(name: str, number: float) -> None:
 COMMANDS = {
     "build": lambda count: _build(int(count)),
     "notice": _notice,
+    "standing": _standing,
+    "add": _add,
+    "close": _close,
     "engine": lambda ahead="0": _engine(float(ahead)),
     "cut": lambda pieces: _cut(int(pieces)),
     "claim": _claim,
     "who": _who,
     "state": _state,
     "work": _work,
+    "supervise": _supervise,
     "bound": _bound,
     "counted": _counted,
     "progress": _progress,

@@ -157,7 +157,7 @@ def test_a_text_is_explained_corrected_and_left_alone_in_another_language(
 
     spanish = wrote("Llevo dos semanas esperando y nadie contesta, quiero mi dinero.")
     watched.go(f"/admin/segments/texts/{spanish.pk}/")
-    assert "Not read: language: Spanish" in page.content()
+    assert "Not read: Spanish" in page.content()
     watched.picture(f"language_{name}")
 
     watched.go("/admin/segments/model/")

@@ -13,7 +13,8 @@ from django.utils import timezone
 from dns.resolver import NoResolverConfiguration
 
 from campaigns.content.return_path import read_return_path
-from campaigns.models import Batch, EngineNode, Message, Send
+from campaigns.models import Batch, EngineNode, Message, ProviderVerification, Send
+from campaigns.sending.account import fingerprint
 from campaigns.sending.breaker import Way, open_breaker
 from engagement import examining
 from engagement.examining import examine
@@ -228,3 +229,19 @@ def test_the_page_says_the_same_the_worst_first(admin_client, found, send):
     page = admin_client.get(reverse("engagement_admin:doctor")).content.decode()
     assert "Not everything works: 1 thing broken." in page
     assert page.index("Engine") < page.index("Migrations")
+
+
+def test_who_has_verified_nothing_is_told_how(found, settings, now):
+    assert found("verification") == []  # the outbox delivers nothing
+    settings.PROVIDER, settings.SMTP_URL = "smtp", "smtp://mail.example.com"
+    ((state, words),) = found("verification")
+    assert state == "look"
+    assert "smtp is not verified. At most 500 customers a day" in words
+    assert "manage.py verify_provider smtp --seeds" in words
+    known = {"provider": "smtp", "digest": fingerprint("smtp"), "verified_at": now}
+    ProviderVerification.objects.create(**known, by="Mara", sender="hello@shop.example")
+    ((state, words),) = found("verification")
+    assert (state, "by Mara" in words) == ("well", True)
+    settings.SMTP_URL = "smtp://127.0.0.1:9"
+    ((state, words),) = found("verification")
+    assert (state, "on this machine" in words) == ("well", True)

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
+from campaigns.models import Send
 from engagement import figures
 from engagement.figures import count_send, count_what_moved, report_for_page
 from engagement.models import SendFigures
@@ -116,3 +117,13 @@ def test_pages_say_of_when_the_figures_are(large, send, at, admin_client):
 def test_looking_at_a_report_counts_nothing(large, send, admin_client):
     admin_client.get(reverse("engagement_admin:report", args=[send.pk]))
     assert not SendFigures.objects.exists()
+
+
+def test_a_large_send_that_stands_open_is_counted_however_long_ago_it_began(
+    large, send, at
+):
+    long_ago = at - figures.FOLLOWED_FOR - timedelta(days=1)
+    Send.objects.update(scheduled_at=long_ago)
+    assert count_what_moved(at=at) == 0
+    Send.objects.update(standing=Send.Standing.OPEN, state="sending", finished_at=None)
+    assert count_what_moved(at=at) == 1

@@ -130,6 +130,19 @@ def test_only_the_first_mails_are_looked_at_but_doubt_is_of_all(
     assert send.pk
 
 
+def test_of_a_standing_send_the_last_mails_are_looked_at(mailed, at, monkeypatch):
+    monkeypatch.setattr(guards, "LOOKED_AT", 250)
+    mailed(300)
+    send = mailed(250, bounced=20, complained=4)
+    assert harm_of(send) == Harm(250, handed_over=250)
+    send.standing = Send.Standing.OPEN
+    send.save(update_fields=["standing"])
+    found = harm_of(send)
+    assert found == Harm(250, 20, 4, handed_over=250, newest=True)
+    assert "4 of the last 250 people called it spam" in found.warning
+    assert stop_what_harms(at=at) == 1
+
+
 def test_the_timetable_looks_too(mailed):
     mailed(300, bounced=20)
     tasks.take_in_open()

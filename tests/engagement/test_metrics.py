@@ -119,6 +119,14 @@ def test_breakers_limits_and_engines_are_told(now, admin_user):
     assert said["attune_engine_heartbeat_age_seconds", "worker"] == 4
 
 
+def test_a_limit_until_it_is_verified_is_told_apart_from_one_of_the_shops_own(now):
+    RateLimit.objects.create(provider="smtp", window="day", most=9)
+    RateLimit.objects.create(provider="smtp", window="day", most=500, unverified=True)
+    said = read(exposition(at=now))
+    assert said["attune_limit_mails", "all", "no", "all", "smtp", "day"] == 9
+    assert said["attune_limit_mails", "all", "unverified", "all", "smtp", "day"] == 500
+
+
 def test_reports_that_wait_and_suppressions_are_told(now):
     calls = [
         WebhookCall.objects.create(

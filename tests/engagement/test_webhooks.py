@@ -156,6 +156,60 @@ def test_another_body_under_a_token_of_mailgun_that_was_used_leaves_nothing(post
     assert not Suppression.objects.exists()
 
 
+@pytest.fixture
+def resend(settings):
+    """What Resend posts, signed as its manual says: a body, and its headers."""
+    pytest.importorskip("svix", reason="needs the extra `resend`")
+    key = b"a key of thirty-two bytes, or so"
+    settings.ANYMAIL = settings.ANYMAIL | {
+        "RESEND_SIGNING_SECRET": f"whsec_{base64.b64encode(key).decode()}"
+    }
+
+    def resend(*, age=timedelta(0)):
+        data = {"email_id": "r1", "to": ["p1@example.com"], "tags": {}}
+        moment = datetime.now(UTC) - age
+        body = json.dumps(
+            {
+                "type": "email.complained",
+                "created_at": moment.isoformat(),
+                "data": data,
+            }
+        )
+        signed_at = str(int(moment.timestamp()))
+        signed = hmac.new(key, f"msg_1.{signed_at}.{body}".encode(), "sha256").digest()
+        return body, {
+            "svix-id": "msg_1",
+            "svix-timestamp": signed_at,
+            "svix-signature": f"v1,{base64.b64encode(signed).decode()}",
+        }
+
+    return resend
+
+
+def test_what_resend_has_signed_is_taken_and_heeded(post, resend):
+    body, signed = resend()
+    assert post("resend", body, **signed).status_code == 200
+    assert [one.event_type for one in TrackingEvent.objects.all()] == ["complained"]
+    assert Suppression.objects.get().address == "p1@example.com"
+
+
+def test_what_resend_has_not_signed_leaves_nothing_whoever_knows_the_password(
+    post, resend
+):
+    body, signed = resend()
+    assert refused(post, "resend", body)
+    assert refused(post, "resend", body.replace("p1@", "p2@"), **signed)
+    assert refused(post, "resend", body, **{**signed, "svix-id": "msg_2"})
+    other = signed["svix-signature"].replace("v1,", "v1,AA")
+    assert refused(post, "resend", body, **{**signed, "svix-signature": other})
+
+
+def test_what_resend_signed_long_ago_leaves_nothing(post, resend):
+    for age in (timedelta(minutes=10), timedelta(minutes=-10)):
+        body, signed = resend(age=age)
+        assert refused(post, "resend", body, **signed)
+
+
 def test_every_provider_of_anymail_has_an_address_of_its_own():
     for provider in inbox.tracking_views():
         (address,) = provider_webhooks(provider)

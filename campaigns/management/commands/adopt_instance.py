@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            done = adopt(at=timezone.now(), by=options["by"] or _log_in())
+            done = adopt(at=timezone.now(), by=options["by"] or log_in())
         except CampaignsError as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write(
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         )
 
 
-def _log_in() -> str:
+def log_in() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a process whose user has no name

@@ -173,6 +173,7 @@ class Channel(Protocol):
 
 # name: where its build() is. The provider's name decides, see channel_for().
 CHANNELS: Final = {
+    "amazon_ses": "campaigns.sending.channels.many",
     "anymail": "campaigns.sending.channels.anymail",
     "brevo": "campaigns.sending.channels.many",
     "mailgun": "campaigns.sending.channels.many",
@@ -182,6 +183,7 @@ CHANNELS: Final = {
     "resend": "campaigns.sending.channels.many",
     "sendgrid": "campaigns.sending.channels.many",
     "smtp": "campaigns.sending.channels.smtp",
+    "sparkpost": "campaigns.sending.channels.many",
 }
 
 

@@ -4,14 +4,18 @@ Providers that take many in one call are in many.py.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.parser import BytesHeaderParser
 from email.policy import default as modern
 from email.utils import formataddr
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Final
 
-from anymail.exceptions import AnymailError, AnymailRecipientsRefused
+from anymail.exceptions import (
+    AnymailAPIError,
+    AnymailError,
+    AnymailRecipientsRefused,
+)
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import BadHeaderError, EmailMultiAlternatives, get_connection
@@ -92,6 +96,8 @@ class AnymailChannel:
                 f"{problem}"
             ) from None
         self._expected, self._expected_id = b"", 0
+        # Shown every call before it leaves, by who verifies a provider.
+        self.shown: Callable[[Mapping[str, Any]], None] = lambda params: None
 
     def compose(
         self, envelope: Envelope, variant: CompiledVariant, context: RecipientContext
@@ -193,7 +199,10 @@ class AnymailChannel:
             session.request = partial(self._watched, session.request)
         client = getattr(self._connection, "client", None)  # of SES
         if client is not None:
-            client.send_email = partial(self._watched_raw, client.send_email)
+            self._watch(client)
+
+    def _watch(self, client: Any) -> None:
+        client.send_email = partial(self._watched_raw, readable(client.send_email))
 
     def _watched(self, request: Any, **params: Any) -> Any:
         """The last look at a request: the list headers must have survived.
@@ -205,6 +214,7 @@ class AnymailChannel:
         whole = self._expected in content and b"List-Unsubscribe-Post" in content
         if self._expected and not whole:
             raise self._dropped()
+        self.shown(params)
         return request(**params)
 
     def _watched_raw(self, send_email: Any, **params: Any) -> Any:
@@ -224,6 +234,7 @@ class AnymailChannel:
                 or params["Destination"] != {"ToAddresses": [str(head.get("To"))]}
             ):
                 raise self._dropped()
+        self.shown(params)
         return send_email(**params)
 
     def _dropped(self) -> Incomplete:
@@ -234,6 +245,21 @@ class AnymailChannel:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def readable(send: Callable[..., Any]) -> Callable[..., Any]:
+    """The same call of botocore, where an answer that it can't read is an error of
+    Anymail's as it is everywhere else (sending.md 1.2, T7)."""
+
+    @wraps(send)
+    def send_and_read(**params: Any) -> Any:
+        try:
+            return send(**params)
+        except (AttributeError, LookupError, TypeError, ValueError) as problem:
+            # Its parser goes into a JSON text as if it surely were what AWS writes.
+            raise AnymailAPIError(f"unreadable: {type(problem).__name__}") from problem
+
+    return send_and_read
 
 
 def heads_problem(headers: Mapping[str, str], *, unsubscribe: str) -> str:

@@ -9,8 +9,9 @@ Source: sending.md 1.2 to 1.5, 3.6.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, cast
 
 from anymail.exceptions import AnymailError
@@ -18,8 +19,13 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import BadHeaderError
 
-from campaigns.content.dialects import READ_EVERYWHERE, refuse_code
+from campaigns.content.dialects import (
+    READ_EVERYWHERE,
+    refuse_code,
+    refuse_code_in_headers,
+)
 from campaigns.content.render import CompiledVariant, RecipientContext, fill
+from campaigns.errors import ProviderMisconfigured
 from campaigns.sending.channels import (
     BAD_IN_A_ROW,
     NOT_REACHED,
@@ -35,16 +41,17 @@ from campaigns.sending.channels.anymail import (
     AnymailChannel,
     from_line,
     heads_problem,
+    readable,
 )
 from campaigns.sending.channels.calls import (
     KEY_SECONDS,
+    MIXED,
     PLAIN_ADDRESS,
     Call,
     Entry,
     Filled,
     Repeatable,
     call_of,
-    whole_message,
 )
 from campaigns.sending.classify import classify, status_code
 
@@ -54,6 +61,15 @@ BATCH_SIZE: Final = 500
 MOST_CALLS: Final = 24
 TOO_LARGE: Final = 413
 _KEYS: Final = uuid.UUID("b7b2a9a5-6f1e-4a55-a3b2-1e0a4ae6a2c7")
+
+
+@dataclass(slots=True)
+class _Part:
+    """Mails, by number, that may leave in one call."""
+
+    numbers: list[int] = field(default_factory=list)
+    addresses: set[str] = field(default_factory=set)
+    bytes: int = 0
 
 
 class ManyChannel(AnymailChannel):
@@ -73,7 +89,8 @@ class ManyChannel(AnymailChannel):
         self.key_seconds = KEY_SECONDS.get(provider, 0.0)
         # Told of every call before it leaves, by who can repeat it; see repeating.py.
         self.keep: Callable[[LeavingCall], None] | None = None
-        # Halved when the provider says that a call was too large.
+        # Halved when the provider says that a call was too large, or tells of a call
+        # only how many in it were refused.
         self._most = self.group_size
         self._leaving: Sequence[Filled] = ()
         self._repeats: LeavingCall | None = None
@@ -89,6 +106,14 @@ class ManyChannel(AnymailChannel):
                 variant.html.filled(slots.html),
                 variant.text.filled(slots.text),
             )
+        headers = self._headers(slots.headers)
+        refuse_code_in_headers(
+            self.provider,
+            envelope.address,
+            from_line(variant),
+            variant.sender.reply_to,
+            *headers.values(),
+        )
         return envelope.holding(
             Filled(
                 envelope,
@@ -96,7 +121,7 @@ class ManyChannel(AnymailChannel):
                 subject=slots.subject,
                 html=slots.html,
                 text=slots.text,
-                headers=self._headers(slots.headers),
+                headers=headers,
             ),
             unsubscribe=context.links.unsubscribe,
             texts=(variant.sha256, slots.subject, *slots.html, *slots.text),
@@ -121,8 +146,16 @@ class ManyChannel(AnymailChannel):
     def hand_over(self, mails: Sequence[Outgoing]) -> list[Result]:
         results: list[Result] = [NOT_REACHED] * len(mails)
         waiting = list(self._parts(mails))[::-1]
+        # More where they differ in kind: as long as one more is surely in time.
+        most_calls = MOST_CALLS + len(waiting) - 1
+        ends = time.monotonic() + (MOST_CALLS - 1) * self.timeout_seconds
         calls = bad = 0
-        while waiting and calls < MOST_CALLS and bad < BAD_IN_A_ROW:
+        while (
+            waiting
+            and bad < BAD_IN_A_ROW
+            and calls < most_calls
+            and (calls < MOST_CALLS or time.monotonic() < ends)
+        ):
             part = waiting.pop()
             if len(part) > self._most:
                 waiting += _halves(part)
@@ -141,50 +174,54 @@ class ManyChannel(AnymailChannel):
 
     def _parts(self, mails: Sequence[Outgoing]) -> Iterator[list[int]]:
         """Who leaves together, by number; whoever must leave alone does."""
-        part: list[int] = []
-        together: set[str] = set()
-        size = 0
+        parts: dict[Hashable, _Part] = {}
         for number, mail in enumerate(mails):
             body: Filled = mail.body
             address, bytes_more = body.address.casefold(), self._call.bytes_of(body)
             if (
                 not body.public_id
-                or address in together
                 or not PLAIN_ADDRESS.fullmatch(body.address)
                 or bytes_more > self._call.most_bytes
                 or not self._call.fits(body)
             ):
                 yield [number]
                 continue
-            if part and (
-                len(part) >= self._most
-                or size + bytes_more > self._call.most_bytes
-                or _kind(body) != _kind(mails[part[0]].body)
+            kind = body.variant, body.envelope.batch_id, self._call.kind(body)
+            part = parts.setdefault(kind, _Part())
+            if address in part.addresses:
+                yield [number]
+                continue
+            if part.numbers and (
+                len(part.numbers) >= self._most
+                or part.bytes + bytes_more > self._call.most_bytes
             ):
-                yield part
-                part, together, size = [], set(), 0
-            part.append(number)
-            together.add(address)
-            size += bytes_more
-        if part:
-            yield part
+                yield part.numbers
+                part = parts[kind] = _Part()
+            part.numbers.append(number)
+            part.addresses.add(address)
+            part.bytes += bytes_more
+        yield from (part.numbers for part in parts.values())
 
     def _ask(self, mails: Sequence[Outgoing]) -> list[Result] | None:
         """One call's results; None when it is to be halved and asked again."""
         if len(mails) == 1:
-            alone = whole_message(self.write, mails[0].body)
+            alone = self._call.alone(self.write, mails[0].body)
             return [self._hand_over(replace(mails[0], body=alone))]
         bodies = [mail.body for mail in mails]
         try:
             self._open()
             self._leaving = bodies
-            return self._call.post(
+            told = self._call.post(
                 self._connection, self.write, bodies, key=_key(bodies)
             )
         except (AnymailError, ImproperlyConfigured, BadHeaderError) as problem:
             self.close()
             code = status_code(problem) if isinstance(problem, AnymailError) else None
             whole = classify(problem, now_seconds=time.time())
+        else:
+            if MIXED in told:
+                self._most = len(mails) // 2
+            return told
         finally:
             self._leaving = ()
         if code == TOO_LARGE:
@@ -207,6 +244,11 @@ class ManyChannel(AnymailChannel):
             return [classify(problem, now_seconds=time.time())] * count
         finally:
             self._repeats = None
+
+    def _watch(self, client: Any) -> None:
+        super()._watch(client)
+        bulk = readable(client.send_bulk_email)
+        client.send_bulk_email = partial(self._watched, bulk)
 
     def _watched(self, request: Any, **params: Any) -> Any:
         """The last look at a call: everybody in it, each with what is theirs."""
@@ -231,6 +273,7 @@ class ManyChannel(AnymailChannel):
             body = leaving["data"]
             body = body if isinstance(body, bytes) else str(body).encode()
             self.keep(LeavingCall(ids, _key(self._leaving), body))
+        self.shown(leaving)
         return request(**leaving)
 
 
@@ -238,10 +281,6 @@ def _halves(part: list[int]) -> list[list[int]]:
     """The first half last: it is asked first."""
     middle = len(part) // 2
     return [part[middle:], part[:middle]]
-
-
-def _kind(mail: Filled) -> tuple[CompiledVariant, int]:
-    return mail.variant, mail.envelope.batch_id
 
 
 def _is_bad(result: Result) -> bool:
@@ -264,4 +303,10 @@ def _key(mails: Sequence[Filled]) -> str:
 
 
 def build(provider: str) -> Channel:
-    return ManyChannel(provider, call_of(provider))
+    try:
+        call = call_of(provider)
+    except ImproperlyConfigured as problem:  # its library is not there
+        raise ProviderMisconfigured(
+            f"ATTUNE_PROVIDER is {provider}, which lacks something: {problem}"
+        ) from None
+    return ManyChannel(provider, call)

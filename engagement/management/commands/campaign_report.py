@@ -63,10 +63,11 @@ def wide_console(out: OutputWrapper) -> Console:
 
 def print_report(result: Report, console: Console) -> None:
     """A table for people; rates below the limits are counts without a share."""
-    table = Table(title=f"{result.send.campaign}: {result.send.get_state_display()}")
+    table = Table(title=f"{result.send.campaign}: {result.send.state_in_words}")
     table.add_column("segment")
     table.add_column("tone")
-    for name in ("customers", "sent", "delivered", "opened", "clicked", "unsub."):
+    whom = "mails" if result.send.standing else "customers"
+    for name in (whom, "sent", "delivered", "opened", "clicked", "unsub."):
         table.add_column(name, justify="right")
     for name in ("bounced", "in doubt", "not sent"):
         table.add_column(name, justify="right")
@@ -82,7 +83,8 @@ def print_report(result: Report, console: Console) -> None:
         console.print(f"  not sent, {label}: {count:,}{why}")
     console.print(
         f"Shares of sent, people only, with their 95 % range; shown from "
-        f"{PEOPLE_NEEDED} people and {EVENTS_NEEDED} events."
+        f"{PEOPLE_NEEDED} {whom if result.send.standing else 'people'} and "
+        f"{EVENTS_NEEDED} events."
     )
     if result.simulated:
         console.print(

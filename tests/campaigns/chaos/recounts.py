@@ -11,6 +11,9 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
 
 from campaigns.sending import windows
 from campaigns.sending.mailboxes import mailboxes_of
@@ -51,8 +54,9 @@ def _limits(shop: "Rows", *, calm: bool) -> None:
     """
     limits = shop.execute(
         'SELECT provider, mailboxes, campaign_id, "window", slots, learned '
-        "FROM campaigns_ratelimit"
+        "FROM campaigns_ratelimit WHERE warm_up_id IS NULL"
     )
+    _warm_ups(shop, calm=calm)
     if not limits:
         return
     left = _left(shop)
@@ -61,7 +65,7 @@ def _limits(shop: "Rows", *, calm: bool) -> None:
     for provider, mailboxes, campaign, window, slots, learned in limits:
         mine = [
             (first, last)
-            for by, to, of, first, last in left
+            for by, to, of, _, first, last in left
             if by == provider
             and mailboxes in ("", mailboxes_of(to))
             and campaign in (None, of)
@@ -81,11 +85,52 @@ def _limits(shop: "Rows", *, calm: bool) -> None:
             )
 
 
-def _left(shop: "Rows") -> list[tuple[str, str, int, datetime, datetime]]:
-    """(provider, address, campaign, when it left, when that was last touched)."""
+def _warm_ups(shop: "Rows", *, calm: bool) -> None:
+    """Of a sender domain each mail counts on the day of the calendar on which it left,
+    once, by whichever provider; and what each send has taken of a day adds up to it.
+
+    Of the days that are kept, and of a domain that warmed up from its first mail on.
+    """
     found = shop.execute(
-        "SELECT b.intent, m.address_wire, s.campaign_id, m.state, m.handed_over_at, "
-        "m.settled_at, b.outcome_at FROM campaigns_message m "
+        "SELECT w.domain, l.slots, l.lines FROM campaigns_ratelimit l "
+        "JOIN campaigns_senderdomainwarmup w ON w.id = l.warm_up_id"
+    )
+    if not found:
+        return
+    left, stood = _left(shop), _stood(shop)
+    copies = shop.execute("SELECT count(*) FROM campaigns_seedmail WHERE tries > 0")
+    zone = ZoneInfo(settings.TIME_ZONE)
+    for domain, slots, lines in found:
+        days = {int(day): mails for day, mails in _json(slots).items() if mails}
+        if min(days, default=1) < 0:
+            continue  # a clock went back by days: some count where they did not leave
+        mine = [
+            (first.astimezone(zone).toordinal(), last.astimezone(zone).toordinal())
+            for *_, sender, first, last in left
+            if sender.rpartition("@")[2].lower() == domain
+        ]
+        # Taken before midnight, and handed over or tried again after it.
+        if any(first != last for first, last in mine) or copies != [(0,)]:
+            continue
+        kept = Counter(first for first, _ in mine)
+        for day in days:
+            counts = f"{domain}'s day has counted {days[day]}, {kept[day]} left or may"
+            assert days[day] >= kept[day], f"I7: {counts} have"
+            spare = 0 if calm else stood
+            assert days[day] - kept[day] <= spare, f"I7: {counts} have"
+        uncounted = [day for day in kept if day > max(days, default=0)]
+        assert not uncounted, f"I7: {domain} has mails on days that counted none"
+        newest = days.get(max(days, default=0), 0)
+        shared = sum(_json(lines).values())
+        assert shared == newest, f"I7: of {domain}'s day {shared} are some send's"
+
+
+def _left(shop: "Rows") -> list[tuple[str, str, int, str, datetime, datetime]]:
+    """(provider, address, campaign, sender, when it left, when that was last
+    touched)."""
+    found = shop.execute(
+        "SELECT b.intent, m.address_wire, s.campaign_id, s.frozen, m.state, "
+        "m.handed_over_at, m.settled_at, b.outcome_at FROM campaigns_message m "
         "JOIN campaigns_batch b ON b.id = m.batch_id "
         "JOIN campaigns_send s ON s.id = m.send_id "
         "WHERE m.handed_over_at IS NOT NULL"
@@ -95,10 +140,11 @@ def _left(shop: "Rows") -> list[tuple[str, str, int, datetime, datetime]]:
             _json(intent)["provider"],
             address,
             campaign,
+            _json(frozen)["sender"]["from_address"],
             moment(left_at),
             max(moment(one) for one in (left_at, *others) if one is not None),
         )
-        for intent, address, campaign, state, left_at, *others in found
+        for intent, address, campaign, frozen, state, left_at, *others in found
         if state in LEFT
     ]
 

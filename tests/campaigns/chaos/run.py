@@ -9,17 +9,20 @@ send goes on to its end. Prints one line of JSON; ends with 1 where an invariant
 
 import argparse
 import json
+import os
 import random
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 import psycopg  # noqa: E402
 
@@ -45,6 +48,7 @@ BATCH = {
 CALLS_BETWEEN = 30
 LONGEST_PEACE_SECONDS = 20.0
 FAULT_SHARE = 0.02
+RESTART_SHARE = 0.05
 UNSUBSCRIBES = 5
 FROZEN_SECONDS = 3.0
 CHECK_SECONDS = 10.0
@@ -59,6 +63,7 @@ class Chaos:
             ("killed", "frozen", "restarted", "unsubscribed"), 0
         )
         self.leaving: list[Any] = []
+        self.deck: list[Callable[[], None]] = []
 
     def mode(self, number: int, address: str) -> str:
         if self.chance.random() >= FAULT_SHARE:
@@ -72,11 +77,19 @@ class Chaos:
         ends = time.monotonic() + LONGEST_PEACE_SECONDS
         while len(self.arena.provider.calls) < calls and time.monotonic() < ends:
             time.sleep(0.05)
-        acts = [self.kill, self.kill, self.freeze, self.unsubscribe, self.unsubscribe]
-        if self.server is not None and self.chance.random() < 0.05:
-            acts = [self.restart]
-        self.chance.choice(acts)()
+        if self.server is not None and self.chance.random() < RESTART_SHARE:
+            self.restart()
+        else:
+            self.deal()()
         self.hear()
+
+    def deal(self) -> Callable[[], None]:
+        """From a shuffled deck: even a slow machine sees each of them."""
+        if not self.deck:
+            acts = (self.kill, self.kill, self.freeze)
+            self.deck = [*acts, self.unsubscribe, self.unsubscribe]
+            self.chance.shuffle(self.deck)
+        return self.deck.pop()
 
     def kill(self) -> None:
         self.arena.kill(self.chance.choice(self.arena.workers))
@@ -84,6 +97,7 @@ class Chaos:
         self.did["killed"] += 1
 
     def freeze(self) -> None:
+        self.arena.calm = False
         worker = self.chance.choice(self.arena.workers)
         worker.send_signal(signal.SIGSTOP)
         time.sleep(self.chance.uniform(0.1, FROZEN_SECONDS))
@@ -92,6 +106,7 @@ class Chaos:
 
     def restart(self) -> None:
         assert self.server is not None
+        self.arena.calm = False
         self.server.stop(self.chance.choice(("fast", "immediate")))
         time.sleep(self.chance.uniform(0.1, 2.0))
         self.server.start()
@@ -162,7 +177,7 @@ def _run(kept: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
     arena.work(WORKERS)
     looked = 0.0
-    while time.monotonic() - began < 60 * options.minutes:
+    while time.monotonic() - began < 60 * options.minutes or not chaos.did["killed"]:
         chaos.step()
         if time.monotonic() - looked > CHECK_SECONDS:
             looked = time.monotonic()

@@ -163,8 +163,25 @@ def test_a_mail_that_left_past_a_limit_is_noticed_whoever_died(here, provider, c
         check(here, provider, at_rest=True, calm=calm)
 
 
+@pytest.mark.parametrize(("more", "words"), [(-1, "counted 5, 6"), (1, "counted 7, 6")])
+def test_a_warm_up_s_day_that_does_not_count_its_mails_is_noticed(
+    here, provider, more, words
+):
+    limit = RateLimit.objects.get(warm_up__domain="shop.example")
+    [(day, mails)] = limit.slots.items()
+    RateLimit.objects.filter(pk=limit.pk).update(slots={day: mails + more})
+    with pytest.raises(AssertionError, match=f"I7: shop.example's day has {words}"):
+        check(here, provider, at_rest=True)
+
+
+def test_a_warm_up_s_day_of_which_a_part_is_nobody_s_is_noticed(here, provider):
+    RateLimit.objects.filter(warm_up__domain="shop.example").update(lines={"1": 2})
+    with pytest.raises(AssertionError, match=r"I7: of shop.example's day 2 are some"):
+        check(here, provider, at_rest=True)
+
+
 def test_a_window_that_has_forgotten_some_of_it_is_not_recounted(here, provider, at):
-    RateLimit.objects.update(window="minute", slots={})
+    RateLimit.objects.filter(warm_up=None).update(window="minute", slots={})
     with pytest.raises(AssertionError, match="outbox's minute has counted 0"):
         check(here, provider, at_rest=True)
     first = Message.objects.order_by("pk").first()

@@ -66,11 +66,11 @@ def test_with_keys_thirty_kills_and_answers_that_tell_nothing_leave_few_in_doubt
 
 
 @pytest.mark.parametrize(("point", "taken"), [("after_intent", 0), ("after_accept", 1)])
-def test_a_worker_that_stands_still_past_its_lease_sends_and_writes_nothing(
+def test_a_worker_that_stands_still_past_its_lease_sends_nothing_and_settles_its_doubt(
     shop, arena_of, point, taken
 ):
-    """Before the call the last gate drops its group; after it the fence refuses its
-    outcome. Forty people are enough."""
+    """Before the call the last gate drops its group, which surely was not sent; after
+    it its answer proves that it was. Forty people are enough."""
     shop.run("bound")
     arena = arena_of(shop)
     arena.calm = False
@@ -81,9 +81,13 @@ def test_a_worker_that_stands_still_past_its_lease_sends_and_writes_nothing(
     assert len(arena.provider.ledger) == taken
     time.sleep(LEASE_SECONDS)
     arena.work()
-    arena.wait_until(lambda sums: sums.send == "sent")
-    frozen.send_signal(signal.SIGCONT)
-    sums = arena.finish()
+    sums = arena.wait_until(lambda sums: sums.send == "sent")
     assert sums.messages == {"accepted": sums.audience - 1, "in_doubt": 1}
-    assert sums.taken == sums.audience - 1 + taken
+    frozen.send_signal(signal.SIGCONT)
+    arena.wait_until(lambda sums: sums.messages == {"accepted": sums.audience})
+    sums = arena.finish()
+    assert (sums.taken, sums.twice) == (sums.audience, 0)
     assert "its lease ran out" in frozen.errors()
+    said = "the provider had taken it, as " if taken else "It waits again."
+    [(note,)] = shop.execute("SELECT sentence FROM campaigns_sendnote")
+    assert said in note

@@ -4,13 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.content.dialects import DIALECTS, mark_for, refuse_code, stencil
+from campaigns.content.dialects import (
+    DIALECTS,
+    mark_for,
+    refuse_code,
+    refuse_code_in_headers,
+    stencil,
+)
 from campaigns.content.problems import TemplateError
 from campaigns.content.render import fill, render
 from campaigns.sending.channels.calls import CALLS
 
 NAMES = pytest.mark.parametrize("name", list(DIALECTS))
 SIGNS = ["%", "%%", "%recipient.", "%recipient.s0%", "%unsubscribe_url%", "-s0-", "-"]
+SIGNS += ["{", "}", "{{", "}}", "\\", "{{x}}", "{{{x}}}", "{{#if x}}", "a{b:c}"]
 SIGNS += ["width:100%;", "%20", "%c3%a9", "50%off", "x", " ", "\n", "é", "🌱", "שלום"]
 TEXT = st.lists(st.sampled_from(SIGNS), max_size=6).map("".join)
 
@@ -18,6 +25,9 @@ TEXT = st.lists(st.sampled_from(SIGNS), max_size=6).map("".join)
 def as_the_provider_fills_it(fill_in, name, spelled, values):
     """Its own way of filling in, given the values under the names it knows."""
     before, after = DIALECTS[name].before, DIALECTS[name].after
+    if name in {"sparkpost", "amazon_ses"}:
+        known = {**dict(zip(spelled.keys, values, strict=True)), **spelled.constants}
+        return fill_in(spelled.text, known)
     known = {**dict(zip(spelled.keys, values, strict=True)), **spelled.constants}
     if name == "mailgun":
         return fill_in(spelled.text, {f"recipient.{k}": v for k, v in known.items()})
@@ -66,11 +76,34 @@ def test_slots_filled_alone_are_the_rendered_mail(variant, ines):
     assert (slots.subject, slots.headers) == (email.subject, email.headers)
 
 
-@pytest.mark.parametrize("name", ["brevo", "sparkpost", "unisender_go"])
+@pytest.mark.parametrize("name", ["brevo", "unisender_go"])
 def test_text_that_a_provider_would_read_as_code_is_refused(name):
     refuse_code(name, "a { b } 100% {", "{ {")
     with pytest.raises(TemplateError, match="its own code"):
         refuse_code(name, "fine", "{{ x }}")
+
+
+@pytest.mark.parametrize("code", ["{{ x }}", "x }}"])
+def test_an_address_or_a_header_that_a_provider_would_read_as_code_is_refused(code):
+    refuse_code_in_headers("sparkpost", "a{b}@example.com", "<https://shop.example>")
+    with pytest.raises(TemplateError, match="its own code"):
+        refuse_code_in_headers("sparkpost", "ann@example.com", code)
+    refuse_code_in_headers("postmark", code)
+
+
+BRACES = ["a", "{", "}", "\\", "{{", "}}", "\n"]
+
+
+@pytest.mark.parametrize("name", ["amazon_ses", "sparkpost"])
+@given(st.lists(st.lists(st.sampled_from(BRACES), max_size=6).map("".join), min_size=1))
+def test_no_brace_or_backslash_of_a_text_touches_a_placeholder_or_is_code(name, static):
+    dialect = DIALECTS[name]
+    spelled = stencil(static, dialect, part="t", mark="s0")
+    for key in (*spelled.keys, *spelled.constants):
+        before, after = spelled.text.split(dialect.placeholder(key), 1)
+        assert not before.endswith(("{", "\\"))
+        assert not after.startswith("}")
+    assert "{{" not in re.sub(r"\{\{\w+\}\}", "|", spelled.text)
 
 
 def test_every_dialect_is_one_that_ten_thousand_customers_get_mail_in():

@@ -1,14 +1,19 @@
-"""A provider on this machine that takes many mails in one call, as six of them do."""
+"""A provider on this machine that takes many mails in one call, as eight of them do."""
 
+import base64
 import json
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default as modern
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from aiosmtpd.controller import Controller
 from django.conf import settings as configured
 
 from campaigns.content.designs import SharedBlocks, Words, load_design
@@ -18,12 +23,14 @@ from campaigns.content.render import CompiledVariant, RecipientContext, compile_
 from tests.campaigns.chaos.loopback import Taken
 
 OPTIONS = {
+    "amazon_ses": {},
     "brevo": {"BREVO_API_KEY": "k"},
     "mailgun": {"MAILGUN_API_KEY": "k", "MAILGUN_SENDER_DOMAIN": "shop.example"},
     "mailjet": {"MAILJET_API_KEY": "k", "MAILJET_SECRET_KEY": "k"},
     "postmark": {"POSTMARK_SERVER_TOKEN": "k"},
     "resend": {"RESEND_API_KEY": "k"},
     "sendgrid": {"SENDGRID_API_KEY": "k"},
+    "sparkpost": {"SPARKPOST_API_KEY": "k"},
 }
 
 
@@ -136,17 +143,75 @@ def _mailjet(request: Any, filling: Any) -> list[Delivered]:
     return found
 
 
+def _sparkpost(request: Any, filling: Any) -> list[Delivered]:
+    data = json.loads(request.body)
+    content, found = data["content"], []
+    for one in data["recipients"]:
+        # The nearer to the recipient, the sooner it counts; metadata last.
+        values: dict[str, str] = {}
+        for source in (data, one):
+            values |= source.get("metadata", {})
+        for source in (data, one):
+            values |= source.get("substitution_data", {})
+
+        def fill(part: str, text: str, values: dict[str, str] = values) -> str:
+            filled: str = filling["sparkpost"](text, values, part=part)
+            return filled
+
+        assert one["address"]["header_to"] == one["address"]["email"]
+        words = (fill(part, content[part]) for part in ("subject", "html", "text"))
+        headers = {name: fill("head", v) for name, v in content["headers"].items()}
+        known = {**data.get("metadata", {}), **one.get("metadata", {})}.get("d", "0")
+        found.append(Delivered(one["address"]["email"], *words, headers, known))
+    return found
+
+
+def _ses(request: Any, filling: Any) -> list[Delivered]:
+    data = json.loads(request.body)
+    if "Content" in data:
+        assert request.path == "/v2/email/outbound-emails"
+        return [_raw(base64.b64decode(data["Content"]["Raw"]["Data"]))]
+    assert request.path == "/v2/email/outbound-bulk-emails"
+    template, found = data["DefaultContent"]["Template"], []
+    assert set(template) == {"TemplateContent", "TemplateData"}
+    words = [template["TemplateContent"][name] for name in ("Subject", "Html", "Text")]
+    assert len(data["BulkEmailEntries"]) <= 50
+    for one in data["BulkEmailEntries"]:
+        own = one["ReplacementEmailContent"]["ReplacementTemplate"]
+        values = json.loads(own["ReplacementTemplateData"])
+        filled = (filling["amazon_ses"](text, values) for text in words)
+        headers = {
+            header["Name"]: header["Value"] for header in one["ReplacementHeaders"]
+        }
+        [address] = one["Destination"]["ToAddresses"]
+        known = json.loads(headers["X-Metadata"])["d"]
+        found.append(Delivered(address, *filled, headers, known))
+    return found
+
+
+def _raw(mime: bytes) -> Delivered:
+    got = message_from_bytes(mime, policy=modern)
+    text, html = (got.get_body([kind]).get_content() for kind in ("plain", "html"))
+    headers = {name: str(value).strip() for name, value in got.items()}
+    known = json.loads(headers.get("X-Metadata", '{"d": "0"}'))["d"]
+    return Delivered(headers["To"], headers["Subject"], html, text, headers, known)
+
+
 READ = {
+    "amazon_ses": _ses,
     "brevo": _brevo,
     "mailgun": _mailgun,
     "mailjet": _mailjet,
     "postmark": _postmark,
     "resend": _resend,
     "sendgrid": _sendgrid,
+    "sparkpost": _sparkpost,
 }
 
 
-def taken(name: str, mails: list[Delivered], refused: set[str]) -> tuple[int, Any]:
+def taken(
+    name: str, mails: list[Delivered], refused: set[str], *, bulk: bool = False
+) -> tuple[int, Any]:
     """What the provider answers; it says by address whom it refused."""
     if name == "postmark":
         answers = [
@@ -175,12 +240,32 @@ def taken(name: str, mails: list[Delivered], refused: set[str]) -> tuple[int, An
             for one in mails
         ]
         return (400 if refused else 200), {"Messages": answers}
+    if name == "amazon_ses":
+        results = [
+            {"Status": "MESSAGE_REJECTED", "Error": "no"}
+            if one.address in refused
+            else {"Status": "SUCCESS", "MessageId": f"ses-{one.public_id}"}
+            for one in mails
+        ]
+        if bulk:
+            return 200, {"BulkEmailEntryResults": results}
+        return (400, {"message": "no"}) if refused else (200, {"MessageId": "ses-1"})
     ids = [f"{name}-{one.public_id}" for one in mails]
     single, together = {
         "brevo": ({"messageId": ids[0]}, {"messageIds": ids}),
         "resend": ({"id": ids[0]}, {"data": [{"id": one} for one in ids]}),
         "sendgrid": (b"", b""),
         "mailgun": ({"id": "<m@mailgun>", "message": "Queued."},) * 2,
+        "sparkpost": (
+            {
+                "results": {
+                    "total_accepted_recipients": len(mails) - len(refused),
+                    "total_rejected_recipients": len(refused),
+                    "id": "sp-1",
+                }
+            },
+        )
+        * 2,
     }[name]
     return 202 if name == "sendgrid" else 200, single if len(mails) == 1 else together
 
@@ -193,7 +278,7 @@ def key_of(request: Any) -> str:
     return str(headers.get("idempotencyKey", ""))
 
 
-PARTIAL = {"postmark", "mailjet"}
+PARTIAL = {"amazon_ses", "mailjet", "postmark", "sparkpost"}
 
 
 @dataclass
@@ -237,12 +322,14 @@ class FakeProvider:
             again = 400, {"code": "duplicate_parameter"}
             return *(again if self.name == "brevo" else self.answered[key]), {}
         before = len(self.ledger)
-        said = self._answer(mails)
+        said = self._answer(mails, bulk=b"BulkEmailEntries" in request.body)
         if key and len(self.ledger) > before:
             self.answered[key] = taken(self.name, mails, set())
         return said
 
-    def _answer(self, mails: list[Delivered]) -> tuple[int, Any, dict[str, str]] | None:
+    def _answer(
+        self, mails: list[Delivered], *, bulk: bool
+    ) -> tuple[int, Any, dict[str, str]] | None:
         said = self.script.pop(0) if self.script else None
         if said == "reset":
             self.ledger += mails
@@ -257,7 +344,7 @@ class FakeProvider:
         if refused and (self.name not in PARTIAL):
             return 400, {"message": "bad address"}, {}
         self.ledger += [one for one in mails if one.address not in refused]
-        return *taken(self.name, mails, refused), {}
+        return *taken(self.name, mails, refused, bulk=bulk), {}
 
     @property
     def taken(self) -> list[Taken]:
@@ -275,6 +362,8 @@ class FakeProvider:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Answered at once: no waiting for more to send together.
+    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -321,8 +410,15 @@ def many(fake: FakeProvider, settings: Any) -> Any:
         settings.ANYMAIL = {
             **OPTIONS[name],
             f"{name.upper()}_API_URL": fake.url,
-            "REQUESTS_TIMEOUT": 5,
+            "REQUESTS_TIMEOUT": 20,
         }
+        if name == "amazon_ses":
+            settings.ANYMAIL["AMAZON_SES_CLIENT_PARAMS"] = {
+                "endpoint_url": fake.url,
+                "aws_access_key_id": "a",
+                "aws_secret_access_key": "s",
+                "region_name": "eu-west-1",
+            }
         opened.append(channel_for(name))
         return opened[-1]
 
@@ -368,3 +464,43 @@ def shop_variant() -> CompiledVariant:
 def ines() -> RecipientContext:
     links = Links("https://mail.shop.example", 77, ["a tracking key for tests"])
     return RecipientContext({"customer": {"first_name": "Ines"}}, links)
+
+
+class Sink:
+    """Keeps what it takes; refuses as told."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[list[str], bytes]] = []
+        self.refuse: dict[str, str] = {}
+        self.back_to: list[str] = []
+        self.url = ""
+
+    async def handle_RCPT(
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address in self.refuse:
+            return self.refuse[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.kept.append((envelope.rcpt_tos, envelope.content))
+        self.back_to.append(envelope.mail_from)
+        return "250 taken"
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def sink(unused_port: int) -> Any:
+    controller = Controller(Sink(), hostname="127.0.0.1", port=unused_port)
+    controller.start()
+    controller.handler.url = f"smtp://127.0.0.1:{unused_port}"
+    yield controller.handler
+    controller.stop()

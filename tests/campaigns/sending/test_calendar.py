@@ -1,5 +1,6 @@
 """On the shop's days of rest nothing promotional leaves, whatever happened before."""
 
+import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
@@ -114,7 +115,9 @@ def test_what_ends_on_a_day_of_rest_reaches_nobody_and_preflight_says_so(
     campaign.save()
     saturday = FRIDAY + timedelta(hours=12)
     told = preflight(campaign, at=saturday).warnings
-    assert any("nothing leaves before 2026-03-09 08:00 UTC" in one for one in told)
+    # In any other year the year is said, too.
+    monday = re.compile("nothing leaves before 9 Mar( 2026)?, 8:00 UTC")
+    assert any(map(monday.search, told))
     send = prepared(campaign, at=saturday)
     deliver_all(lane, MONDAY)
     assert send.messages.filter(reason="expired").count() == 6

@@ -42,7 +42,9 @@ def addresses(fake):
     return sorted(one.address for one in fake.ledger)
 
 
-@pytest.mark.parametrize("name", ["mailgun", "brevo", "postmark"])
+@pytest.mark.parametrize(
+    "name", ["amazon_ses", "brevo", "mailgun", "postmark", "sparkpost"]
+)
 def test_a_batch_leaves_in_one_call_and_everybody_is_accepted(
     send, lane_of, fake, at, name
 ):
@@ -89,7 +91,7 @@ def test_a_send_to_one_leaves_as_one_to_many_does(
     assert invariants(fake).taken == 1
 
 
-@pytest.mark.parametrize("name", ["postmark", "mailjet"])
+@pytest.mark.parametrize("name", ["amazon_ses", "mailjet", "postmark", "sparkpost"])
 def test_when_everybody_is_refused_each_is_told_why_and_nobody_waits(
     send_to, lane_of, fake, at, name, invariants
 ):
@@ -168,7 +170,7 @@ def test_a_lease_is_long_enough_for_all_calls_of_a_group_and_no_longer(lane_of):
     assert longest < lane.lease.total_seconds() <= longest + 60
 
 
-@pytest.mark.parametrize("name", ["brevo", "mailgun", "mailjet", "resend"])
+@pytest.mark.parametrize("name", list(CALLS))
 def test_a_batch_holds_at_least_one_group(many, name):
     assert batch_size_of(name) >= many(name).group_size
 

@@ -395,7 +395,7 @@ def test_what_nobody_foresaw_while_mails_leave_is_in_doubt_and_never_sent_again(
             raise ZeroDivisionError
 
     channel.before = break_down
-    assert deliver_next_batch(lane, now=at).stopped == "lost_lease"
+    assert deliver_next_batch(lane, now=at).stopped == "unforeseen"
     send.refresh_from_db()
     assert send.state == Send.State.PAUSED
     later = at + timedelta(hours=1)
@@ -500,11 +500,13 @@ def test_a_worker_frozen_past_its_lease_drops_the_batch(
     assert states(send) == {"waiting": 10}
 
 
-def test_an_outcome_that_comes_after_the_sweep_is_not_written(send, lane, channel, at):
+def test_what_comes_after_the_sweep_begins_no_further_group(send, lane, channel, at):
     channel.before = lambda mails: ledger.sweep(now=at + timedelta(hours=1))
     outcome = deliver_next_batch(lane, now=at)
-    assert outcome.stopped == "lost_lease"
-    assert states(send) == {"in_doubt": 4, "waiting": 6}
+    assert (outcome.stopped, outcome.accepted) == ("lost_lease", 4)
+    assert channel.groups == [4]
+    assert states(send) == {"accepted": 4, "waiting": 6}
+    assert Batch.objects.get().state == Batch.State.WAITING
 
 
 def test_a_sweep_gives_back_what_was_only_claimed(send, lane, at):

@@ -13,7 +13,7 @@ from campaigns.errors import CannotSchedule
 from campaigns.models import Batch, Send
 from campaigns.planning import preflight
 from campaigns.quiet_hours import hours_of
-from campaigns.sending import engine, ledger, protocol
+from campaigns.sending import engine, ledger, limits, protocol
 from campaigns.sending.claims import claim
 from campaigns.sending.protocol import deliver_next_batch
 from campaigns.services import (
@@ -174,7 +174,8 @@ def test_an_end_before_the_beginning_is_refused(campaign, world):
     world.add_customers(3)
     campaign.expires_at = NOON
     campaign.save()
-    with pytest.raises(CannotSchedule, match="Nobody gets it after 2026-03-02 12:00"):
+    ends = "Nobody gets it after 2 Mar( 2026)?, 12:00 UTC"
+    with pytest.raises(CannotSchedule, match=ends):
         schedule_send(campaign, scheduled_at=NOON, at=NOON - timedelta(hours=1))
     assert preflight(campaign, at=NOON).problems
     assert schedule_send(campaign, scheduled_at=NOON - timedelta(minutes=1), at=NOON)
@@ -230,6 +231,48 @@ def test_who_waits_for_a_large_send_to_end_is_not_stale(
     deliver_next_batch(lane, now=NOON + timedelta(hours=9))
     assert not other.messages.exclude(state="waiting").exists()
     assert engine.pause_stale(at=NOON + timedelta(hours=10)) == 0
+
+
+def test_who_waits_for_a_day_limit_of_the_provider_is_not_stale_until_it_is_over(
+    people, campaign, lane, settings, admin_user, monkeypatch
+):
+    settings.QUIET_HOURS = None
+    monkeypatch.setattr("campaigns.sending.channels.anymail.BATCH_SIZE", 3)
+    send = prepared(campaign, at=NOON)
+    limits.set_limit(lane.provider, window="day", most=3, at=NOON, by=admin_user)
+    accepted = 0
+    while (outcome := deliver_next_batch(lane, now=NOON)) is not None:
+        accepted += outcome.accepted
+    assert accepted == 3
+    waits = Batch.objects.filter(state="waiting").values_list("not_before", flat=True)
+    assert len(waits) >= 2
+    assert min(waits) > NOON + timedelta(hours=23)
+    later = max(waits)
+    assert engine.pause_stale(at=NOON + timedelta(hours=7)) == 0
+    assert engine.pause_stale(at=later) == 0
+    assert deliver_next_batch(lane, now=later).accepted
+    assert engine.pause_stale(at=later + timedelta(hours=50)) == 1
+    send.refresh_from_db()
+    assert "its provider took nothing" in send.state_reason
+
+
+def test_a_turn_that_was_over_before_its_first_batch_is_followed_by_another(
+    people, campaign, settings, monkeypatch
+):
+    settings.QUIET_HOURS = None
+    prepared(campaign, at=NOON)
+    turns = []
+
+    def slowly(lane, **more):
+        turns.append(lane.name)
+        if turns.count(lane.name) == 1:
+            sleep(engine.LANE_SECONDS)
+            return []
+        return pump(lane, **more)
+
+    pump = engine.pump
+    monkeypatch.setattr(engine, "pump", slowly)
+    assert engine.run_once(at=NOON).accepted == 12
 
 
 def test_who_sleeps_is_not_stale_and_neither_is_what_a_person_has_paused(

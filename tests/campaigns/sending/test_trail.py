@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from campaigns.models import Batch, SendAttempt, SendNote
+from campaigns.models import SendAttempt, SendNote
 from campaigns.sending import ledger, trail
 from campaigns.sending.channels import InDoubt, Refused
 from campaigns.sending.protocol import deliver_next_batch
@@ -81,16 +81,18 @@ def test_of_a_group_whose_process_died_all_are_in_doubt_and_no_seconds_are_known
     assert (line.seconds, line.provider) == (None, "outbox")
 
 
-def test_an_answer_after_the_lease_is_kept_and_changes_nothing(send, lane, channel, at):
+def test_an_answer_after_the_lease_has_a_line_beside_that_of_the_death(
+    send, lane, channel, at
+):
     def lose_it(mails):
-        Batch.objects.update(fence=99)
+        ledger.sweep(now=at + timedelta(hours=1))
 
     channel.before = lose_it
     outcome = deliver_next_batch(lane, now=at)
     assert outcome.stopped == "lost_lease"
-    (line,) = SendAttempt.objects.all()
-    assert told(line) == (4, 4, 0, 0, 0, trail.LATE)
-    assert not send.messages.filter(state="accepted").exists()
+    died, late = SendAttempt.objects.order_by("pk")
+    assert told(died) == (4, 0, 0, 4, 0, "died")
+    assert told(late) == (4, 4, 0, 0, 0, trail.LATE)
 
 
 def test_who_decided_what_about_a_mail_in_doubt_is_kept(

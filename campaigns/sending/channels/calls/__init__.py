@@ -5,23 +5,26 @@ each mail one address, our id and both headers of the way out, in the order of t
 mails. Who is not in here sends one mail a call.
 """
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
 from campaigns.content.render import CompiledVariant
-from campaigns.sending.channels import Envelope, Result
+from campaigns.sending.channels import Envelope, InDoubt, Result
 
 # name: where its build() is.
 CALLS: Final = {
+    "amazon_ses": "campaigns.sending.channels.calls.amazon_ses",
     "brevo": "campaigns.sending.channels.calls.brevo",
     "mailgun": "campaigns.sending.channels.calls.mailgun",
     "mailjet": "campaigns.sending.channels.calls.mailjet",
     "postmark": "campaigns.sending.channels.calls.postmark",
     "resend": "campaigns.sending.channels.calls.resend",
     "sendgrid": "campaigns.sending.channels.calls.sendgrid",
+    "sparkpost": "campaigns.sending.channels.calls.sparkpost",
 }
 
 # What every backend writes back as it got it; others travel alone.
@@ -31,6 +34,8 @@ PLAIN_ADDRESS: Final = re.compile(
 # Providers that answer a call made twice under one key as one: for so many seconds.
 # Brevo's pages name 15 and 30 minutes; the shorter counts. Source: sending.md 1.4.
 KEY_SECONDS: Final = {"brevo": 900.0, "resend": 86_400.0}
+# Some were taken and some were not, says an answer that names nobody (T10).
+MIXED: Final = InDoubt("accepted_unparsed", "some were refused, and nobody is named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,16 @@ class Entry(NamedTuple):
     unsubscribe: str
     post: str
 
+    @classmethod
+    def of_headers(cls, address: str, headers: Mapping[str, str]) -> "Entry":
+        """headers: where Anymail puts metadata in one of them, too."""
+        return cls(
+            address,
+            json.loads(headers["X-Metadata"])["d"],
+            headers["List-Unsubscribe"],
+            headers["List-Unsubscribe-Post"],
+        )
+
 
 class Write(Protocol):
     """Makes the message that Anymail gets."""
@@ -101,6 +116,19 @@ def whole_message(write: Write, mail: Filled) -> Any:
     return message
 
 
+class Usual:
+    """A way to take many mails, as most are: all are of one kind, and none is alone."""
+
+    def fits(self, mail: Filled) -> bool:
+        return True
+
+    def kind(self, mail: Filled) -> Hashable:
+        return None
+
+    def alone(self, write: Write, mail: Filled) -> Any:
+        return whole_message(write, mail)
+
+
 class Call(Protocol):
     """One provider's way to take many mails at once."""
 
@@ -113,6 +141,12 @@ class Call(Protocol):
 
     def fits(self, mail: Filled) -> bool:
         """False for a mail that must travel alone."""
+
+    def kind(self, mail: Filled) -> Hashable:
+        """Mails of one call are of one kind."""
+
+    def alone(self, write: Write, mail: Filled) -> Any:
+        """What Anymail gets of a mail that travels alone."""
 
     def post(
         self, connection: Any, write: Write, mails: Sequence[Filled], *, key: str

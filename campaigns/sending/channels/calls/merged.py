@@ -1,5 +1,6 @@
 """One text for all, and per recipient what goes into its slots."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -7,16 +8,29 @@ from typing import Any, Final
 from anymail.backends.base import BasePayload
 from anymail.utils import EmailAddress
 
-from campaigns.content.dialects import DIALECTS, Stencil, mark_for, stencil
+from campaigns.content.dialects import (
+    DIALECTS,
+    HTML,
+    SUBJECT,
+    TEXT,
+    Dialect,
+    Stencil,
+    mark_for,
+    stencil,
+)
 from campaigns.content.render import CompiledVariant
 from campaigns.sending.channels import InDoubt, Receipt, Result
-from campaigns.sending.channels.calls import Entry, Filled, Write
+from campaigns.sending.channels.calls import Entry, Filled, Usual, Write
 
 # Both always together: headers of one recipient may replace all of the others.
 OWN_HEADERS: Final = ("List-Unsubscribe", "List-Unsubscribe-Post")
 # A character as two escapes of JSON, each of its backslashes escaped for a form.
 BYTES_A_CHARACTER: Final = 16
 BYTES_A_MAIL: Final = 2_000
+PLACEHOLDER: Final = re.compile(r"\{\{\{?(\w+)\}?\}\}")
+UNTOLD: Final = InDoubt(
+    "accepted_unparsed", "the provider did not say what it did with it"
+)
 
 
 def _addresses(plain: Sequence[str]) -> list[EmailAddress]:
@@ -35,7 +49,7 @@ class Plain:
     )
 
 
-class Merged:
+class Merged(Usual):
     """What the providers that fill in raw values have in common."""
 
     most: int
@@ -47,9 +61,6 @@ class Merged:
 
     def bytes_of(self, mail: Filled) -> int:
         return BYTES_A_CHARACTER * mail.characters + BYTES_A_MAIL
-
-    def fits(self, mail: Filled) -> bool:
-        return True
 
     def entries(self, request: dict[str, Any]) -> list[Entry]:
         raise NotImplementedError
@@ -64,12 +75,30 @@ class Merged:
         payload = self.payload(message, connection.send_defaults, connection)
         response = connection.post_to_esp(payload, message)
         statuses = connection.parse_recipient_status(response, payload, message)
-        return [_result(statuses.get(mail.address)) for mail in mails]
+        return [self.result(statuses.get(mail.address)) for mail in mails]
+
+    def result(self, found: Any) -> Result:
+        """found: what Anymail says of one, or None."""
+        # Those who fill values in take everybody or nobody, and say so of each.
+        status = getattr(found, "status", None)
+        if status in {"sent", "queued"}:
+            return Receipt(str(found.message_id or "")[:200])
+        return UNTOLD
+
+    def stencils(self, mail: Filled) -> tuple[Stencil, Stencil, Stencil]:
+        """Subject, HTML and text, for all mails of this one's kind."""
+        return _stencils(mail.variant, self.dialect)
+
+    def values(
+        self, mail: Filled
+    ) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+        """What goes into their slots."""
+        return (mail.subject,), mail.html, mail.text
 
     def _message(self, write: Write, mails: Sequence[Filled]) -> Any:
         """The keys are the very texts in `to`: Anymail finds nobody by another."""
         variant = mails[0].variant
-        subject, html, text = _stencils(variant, self.dialect)
+        parts = subject, html, text = self.stencils(mails[0])
         shared = {
             name: value
             for name, value in mails[0].headers.items()
@@ -92,9 +121,9 @@ class Merged:
         }
         message.merge_data = {
             mail.address: {
-                subject.keys[0]: mail.subject,
-                **dict(zip(html.keys, mail.html, strict=True)),
-                **dict(zip(text.keys, mail.text, strict=True)),
+                key: value
+                for part, values in zip(parts, self.values(mail), strict=True)
+                for key, value in zip(part.keys, values, strict=True)
             }
             for mail in mails
         }
@@ -109,16 +138,20 @@ def _stencils(variant: CompiledVariant, name: str) -> tuple[Stencil, Stencil, St
     """Subject, HTML and text. The subject is one slot: one line, whatever it says."""
     dialect, html, text = DIALECTS[name], variant.html.static, variant.text.static
     mark = mark_for(variant.sha256, [*html, *text])
-    return (
-        stencil(("", ""), dialect, part="j", mark=mark),
-        stencil(html, dialect, part="h", mark=mark),
-        stencil(text, dialect, part="t", mark=mark),
+    return spelled(dialect, mark, ("", ""), html, text)
+
+
+def spelled(
+    dialect: Dialect, mark: str, *static: Sequence[str]
+) -> tuple[Stencil, Stencil, Stencil]:
+    """static: the texts around the slots of subject, HTML and text."""
+    subject, html, text = (
+        stencil(texts, dialect, part=part, mark=mark)
+        for part, texts in zip((SUBJECT, HTML, TEXT), static, strict=True)
     )
+    return subject, html, text
 
 
-def _result(found: Any) -> Result:
-    """Those who fill values in take everybody or nobody, and say so of each."""
-    status = getattr(found, "status", None)
-    if status in {"sent", "queued"}:
-        return Receipt(str(found.message_id or "")[:200])
-    return InDoubt("accepted_unparsed", "the provider did not say what it did with it")
+def keys_in(*texts: str) -> set[str]:
+    """Of all placeholders of a dialect of braces."""
+    return {key for text in texts for key in PLACEHOLDER.findall(text)}

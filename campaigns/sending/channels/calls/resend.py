@@ -41,13 +41,7 @@ class Resend(Whole):
 
 def _entry(one: Any) -> Entry:
     [address] = one["to"]
-    headers = one["headers"]
-    return Entry(
-        address,
-        json.loads(headers["X-Metadata"])["d"],
-        headers["List-Unsubscribe"],
-        headers["List-Unsubscribe-Post"],
-    )
+    return Entry.of_headers(address, one["headers"])
 
 
 def build() -> Call:

@@ -14,7 +14,7 @@ from django.core.mail import EmailMultiAlternatives
 
 from campaigns.content.render import CompiledVariant
 from campaigns.sending.channels import InDoubt, Result
-from campaigns.sending.channels.calls import Entry, Filled, Write
+from campaigns.sending.channels.calls import Entry, Filled, Usual, Write
 from campaigns.sending.channels.calls.stamp import Stamp, pattern
 
 # A character beyond the first plane is two escapes of six bytes in JSON.
@@ -52,7 +52,7 @@ class Joined:
         return f"[{', '.join(map(stamp.of, self.mails))}]"
 
 
-class Whole:
+class Whole(Usual):
     """What the providers of whole messages have in common."""
 
     most: int
@@ -62,9 +62,6 @@ class Whole:
     def bytes_of(self, mail: Filled) -> int:
         own = BYTES_A_CHARACTER * mail.characters
         return _static_bytes(mail.variant) + own + BYTES_A_MAIL
-
-    def fits(self, mail: Filled) -> bool:
-        return True
 
     def post(
         self, connection: Any, write: Write, mails: Sequence[Filled], *, key: str
