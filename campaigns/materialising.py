@@ -17,13 +17,13 @@ from campaigns.batching import Batching, Share
 from campaigns.deciding import Ranges
 from campaigns.engaged import ranks
 from campaigns.local_time import first_instant, local_instant
-from campaigns.models import Message, Send, new_public_ids
+from campaigns.models import Batch, Message, Send, new_public_ids
 from campaigns.sending import canary, crashpoints, instance, seeding, warmups
 from campaigns.sending.channels import batch_size_of
 from campaigns.timing import expiry, leave_times, zone_of
 from customers.querysets import around
 from customers.templatetags.attune import moment_named
-from segmentation.bulk_rows import add_missing_rows, instant
+from segmentation.bulk_rows import add_missing_rows, instant, refresh_statistics
 
 # Rows of one transaction: SQLite's other writers wait about a fifth of a second.
 CUSTOMERS_A_CHUNK: Final = 5000
@@ -211,5 +211,7 @@ class _Instants:
 def _complete(send: Send, *, at: datetime) -> None:
     send.state, send.prepared_at = Send.State.SENDING, at
     send.save(update_fields=["state", "prepared_at"])
+    if send.audience_size > CUSTOMERS_A_CHUNK:
+        refresh_statistics(Message, Batch)
     canary.begin(send)
     seeding.begin(send, at=at)

@@ -23,8 +23,13 @@ JUDGED_FROM: Final = 200
 LOOKED_AT: Final = 5000
 BOUNCED_MOST: Final = 0.05
 COMPLAINED_MOST: Final = 0.003
+# Large ones; of small ones twice as many each time.
+BATCHES_AT_FIRST: Final = 12
 # What a server or a provider says at once of an address, and not of our mail.
 REFUSED_ADDRESSES: Final = ("invalid", "rejected", "failed")
+_OUTCOMES: Final = Q(state=Message.State.ACCEPTED) | Q(
+    state=Message.State.FAILED, reason__in=REFUSED_ADDRESSES
+)
 # Above it mailbox providers begin to look; they ask to stay below (sending.md 5.1).
 COMPLAINED_MUCH: Final = 0.001
 COMPLAINTS_TOLD: Final = 2
@@ -276,29 +281,52 @@ def _what_left(
 
 def harm_of(send: Send) -> Harm:
     """Of what left since a person resumed it last: they have seen what was before."""
-    left = Message.objects.filter(send=send)
-    if send.resumed_at is not None:
-        left = left.filter(handed_over_at__gt=send.resumed_at)
-    accepted = left.filter(state=Message.State.ACCEPTED)
-    refused = left.filter(state=Message.State.FAILED, reason__in=REFUSED_ADDRESSES)
     # What stands open has no first mails that speak for the others: of it the newest.
     newest = bool(send.standing)
-    outcomes = (accepted | refused).order_by("-pk" if newest else "pk")
-    ids = list(outcomes.values_list("pk", flat=True)[:LOOKED_AT])
-    if not ids:
+    came = _first_outcomes(send, newest=newest)
+    if not came:
         return Harm()
-    first, last = min(ids), max(ids)
+    accepted = [pk for pk, state in came if state == Message.State.ACCEPTED]
     came_back = _came_back(
-        MessageEngagement.objects.filter(
-            message__in=accepted, message__gte=first, message__lte=last
-        )
+        MessageEngagement.objects.filter(message_id__one_of=accepted)
     )
-    came_back["bounced"] += refused.filter(pk__gte=first, pk__lte=last).count()
+    came_back["bounced"] += len(came) - len(accepted)
+    left = _left(Message.objects.filter(send=send), send)
     doubt = left.filter(state=Message.State.IN_DOUBT, settled_at=None).count()
-    handed_over = len(ids) + doubt
-    if len(ids) == LOOKED_AT and doubt > DOUBT_MOST * handed_over:
+    handed_over = len(came) + doubt
+    if len(came) == LOOKED_AT and doubt > DOUBT_MOST * handed_over:
         # Only now: a million are not counted every few seconds.
-        handed_over = outcomes.count() + doubt
+        handed_over = left.filter(_OUTCOMES).count() + doubt
     return Harm(
-        len(ids), handed_over=handed_over, in_doubt=doubt, newest=newest, **came_back
+        len(came), handed_over=handed_over, in_doubt=doubt, newest=newest, **came_back
     )
+
+
+def _left(messages: QuerySet[Message], send: Send) -> QuerySet[Message]:
+    """Those of a send that left since a person resumed it last."""
+    if send.resumed_at is None:
+        return messages
+    return messages.filter(handed_over_at__gt=send.resumed_at)
+
+
+def _first_outcomes(send: Send, *, newest: bool) -> list[tuple[int, str]]:
+    """Ids and states of the first mails, or the newest, of which it is known what
+    became of them.
+
+    By batches: what a database believes of the states of a send is soon wrong while it
+    is under way, and both read a million rows each time they were asked for the first.
+    """
+    order = "-pk" if newest else "pk"
+    batches = send.batches.filter(intent_at__isnull=False).order_by(order)
+    if send.resumed_at is not None:
+        batches = batches.filter(intent_at__gt=send.resumed_at)
+    found: list[tuple[int, str]] = []
+    begin, count = 0, BATCHES_AT_FIRST
+    while len(found) < LOOKED_AT:
+        some = list(batches.values_list("pk", flat=True)[begin : begin + count])
+        if not some:
+            break
+        theirs = _left(Message.objects.filter(batch__in=some), send).filter(_OUTCOMES)
+        found += theirs.order_by(order).values_list("pk", "state")[:LOOKED_AT]
+        begin, count = begin + count, count * 2
+    return found[:LOOKED_AT]

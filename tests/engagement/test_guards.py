@@ -27,9 +27,16 @@ def mailed(send, at):
             Customer(external_id=f"c{number}")
             for number in range(first, first + count + in_doubt)
         )
+        batch = send.batches.create(
+            variant=send.variants.first(),
+            state="done",
+            not_before=before,
+            intent_at=handed_over_at,
+        )
         messages = Message.objects.bulk_create(
             Message(
                 send=send,
+                batch=batch,
                 customer=one,
                 state="accepted" if number < count else "in_doubt",
                 address_wire=f"{one.external_id}@x.org",
@@ -128,6 +135,21 @@ def test_only_the_first_mails_are_looked_at_but_doubt_is_of_all(
     assert (found.handed_over, found.in_doubt) == (656, 6)
     assert found.because == ""
     assert send.pk
+
+
+def test_however_many_batches_the_first_mails_are_in_they_are_found(
+    mailed, at, monkeypatch
+):
+    monkeypatch.setattr(guards, "LOOKED_AT", 250)
+    monkeypatch.setattr(guards, "BATCHES_AT_FIRST", 1)
+    for number in range(9):
+        mailed(30, bounced=number)
+    send = Send.objects.get()
+    assert harm_of(send) == Harm(250, bounced=36, handed_over=250)
+    send.standing = Send.Standing.OPEN
+    assert harm_of(send) == Harm(250, bounced=36, handed_over=250, newest=True)
+    send.batches.create(variant=send.variants.first(), not_before=at)  # not yet left
+    assert harm_of(send).looked_at == 250
 
 
 def test_of_a_standing_send_the_last_mails_are_looked_at(mailed, at, monkeypatch):
