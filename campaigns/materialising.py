@@ -14,6 +14,7 @@ from django.db import transaction
 
 from campaigns.audience import Audience, LeftOut, Place, Recipient
 from campaigns.batching import Batching, Share
+from campaigns.collecting import seldom_collected
 from campaigns.deciding import Ranges
 from campaigns.engaged import ranks
 from campaigns.local_time import first_instant, local_instant
@@ -69,6 +70,7 @@ def launch_send(send: Send, *, at: datetime) -> Send:
     return send
 
 
+@seldom_collected()
 def materialise(send: Send, *, at: datetime, until: float | None = None) -> bool:
     """Write the messages of the whole audience; True when it is complete.
 
