@@ -191,9 +191,7 @@ def gate_warm_ups(*, at: datetime) -> int:
     due = list(limits.warming_up(today=today))
     days: dict[date, limits.DayOfMail] = {}
     for limit in due:
-        # Nobody looks back further: by then the mail is forgotten.
-        since = max(limit.judged_on or today, today - timedelta(days=DAYS_JUDGED))
-        mine = [since + timedelta(days=n) for n in range((today - since).days)]
+        mine = _unjudged(limit.judged_on, today=today)
         for day in mine:
             if day not in days:
                 days[day] = _day_of_mail(day)
@@ -212,13 +210,19 @@ def gate_domains(*, at: datetime) -> int:
     today = shop_day(at)
     due = list(warming.to_judge(today=today))
     for warm_up in due:
-        since = max(warm_up.judged_on or today, today - timedelta(days=DAYS_JUDGED))
         days = {
             day: _day_of_domain(warm_up.domain, day)
-            for day in (since + timedelta(days=n) for n in range((today - since).days))
+            for day in _unjudged(warm_up.judged_on, today=today)
         }
         warming.judge(warm_up, days, today=today, at=at)
     return len(due)
+
+
+def _unjudged(judged_on: date | None, *, today: date) -> list[date]:
+    """The days before today that nobody has judged; none where none ever was."""
+    # Nobody looks back further: by then the mail is forgotten.
+    since = max(judged_on or today, today - timedelta(days=DAYS_JUDGED))
+    return [since + timedelta(days=n) for n in range((today - since).days)]
 
 
 def _day_of_domain(domain: str, day: date) -> warming.WarmDay:

@@ -17,10 +17,10 @@ from campaigns.content.arrived import Expected, problems_of
 from campaigns.content.designs import SharedBlocks, Words, load_design
 from campaigns.content.links import Links
 from campaigns.content.problems import TemplateError
-from campaigns.content.render import CompiledVariant, RecipientContext, compile_variant
+from campaigns.content.render import CompiledVariant, compile_variant
 from campaigns.errors import CampaignsError
 from campaigns.models import Sender, new_public_ids
-from campaigns.rendering import sender_facts
+from campaigns.rendering import Facts, context_of, sender_facts
 from campaigns.sending import account, breaker, instance
 from campaigns.sending.channels import (
     STOPS,
@@ -240,9 +240,10 @@ def _write(
     # Of no message, and known to no table; the batch is named by its first mail.
     place = group.index(mail) + 1
     envelope = Envelope(place, mail.public_id, 0, group[0].public_id, mail.address, 1)
-    links = Links(settings.BASE_URL, mail.public_id, settings.TRACKING_KEYS)
-    data = {"customer": {"first_name": mail.word}}
-    return channel.compose(envelope, variant, RecipientContext(data=data, links=links))
+    facts = Facts({"customer": {"first_name": mail.word}})
+    return channel.compose(
+        envelope, variant, context_of(mail.public_id, facts, variant)
+    )
 
 
 def _problems(

@@ -1,12 +1,12 @@
 """A person says that this deployment, and no other, sends from this database."""
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from campaigns.errors import CampaignsError
+from campaigns.management.log_in import log_in
 from campaigns.sending.instance import adopt
 
 
@@ -28,10 +28,3 @@ class Command(BaseCommand):
             f"The database was {done.was or 'nobody'}'s and is {done.now}'s now. "
             f"Sends that were stopped: {len(done.stopped)}."
         )
-
-
-def log_in() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a process whose user has no name
-        return "somebody"

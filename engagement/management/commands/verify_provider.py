@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from campaigns.errors import CampaignsError
-from campaigns.management.commands.adopt_instance import log_in
+from campaigns.management.log_in import log_in
 from campaigns.models import ProviderVerification, Sender
 from campaigns.sending import account, verification, verifying
 from campaigns.sending.verification import Check
